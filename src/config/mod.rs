@@ -1,0 +1,1 @@
+//! Files as written to values as meant.

@@ -1,0 +1,11 @@
+//! The only room that may block, sleep, spawn, or fail because of the world.
+
+pub mod clock;
+pub mod control;
+pub mod profiles;
+pub mod prompts;
+pub mod purge;
+pub mod relay;
+pub mod sockets;
+pub mod store;
+pub mod wav;

@@ -1,0 +1,1 @@
+//! The event loop: the one task that owns Switch.

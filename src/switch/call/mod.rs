@@ -1,0 +1,1 @@
+//! The call: an A-leg, its B-legs and what became of them.

@@ -1,0 +1,195 @@
+//! What an admin can ask of a running switch, and the answers.
+
+use serde::{Deserialize, Serialize};
+
+/// Whom to answer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId(pub u64);
+
+/// One request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// The calls that are up.
+    CallList,
+    /// One of them.
+    CallShow {
+        /// Its id, or the beginning of it.
+        call: String,
+    },
+    /// Ends one.
+    CallHangup {
+        /// Its id, or the beginning of it.
+        call: String,
+    },
+    /// Every binding.
+    RegistrationList,
+    /// Every trunk and its calls.
+    TrunkList,
+    /// Queues: callers and agents.
+    QueueShow {
+        /// One queue, or all.
+        queue: Option<String>,
+    },
+    /// Every agent.
+    AgentList,
+    /// Changes an agent's status: `login` and `ready` make available, `break` and `logout` not.
+    AgentSet {
+        /// Who.
+        agent: String,
+        /// `available`, `break` or `logout`.
+        status: AgentChange,
+    },
+    /// Forbids the purge of a recording.
+    LegalHold {
+        /// Its id.
+        recording: String,
+        /// Why.
+        reason: String,
+    },
+    /// Allows it again.
+    Release {
+        /// Its id.
+        recording: String,
+    },
+    /// Deletes what is due now.
+    RetentionRun,
+    /// When retention ran and runs next.
+    RetentionStatus,
+    /// BYE to all, seal, end.
+    Stop,
+}
+
+/// See [`Request::AgentSet`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentChange {
+    /// Takes calls; from logged out this is `login`, from a break `ready`.
+    Available,
+    /// Stays logged in, takes none.
+    Break,
+    /// Leaves.
+    Logout,
+}
+
+/// One answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// No such call, agent, recording; in a sentence.
+    NotFound {
+        /// What was not found.
+        what: String,
+    },
+    /// It cannot be done, and why.
+    Refused {
+        /// In a sentence.
+        why: String,
+    },
+    /// Calls.
+    Calls {
+        /// The calls, oldest first.
+        calls: Vec<CallRow>,
+    },
+    /// Bindings.
+    Registrations {
+        /// By AOR.
+        registrations: Vec<RegistrationRow>,
+    },
+    /// Trunks.
+    Trunks {
+        /// By name.
+        trunks: Vec<TrunkRow>,
+    },
+    /// Queues.
+    Queues {
+        /// By name.
+        queues: Vec<QueueRow>,
+    },
+    /// Agents.
+    Agents {
+        /// By name.
+        agents: Vec<AgentRow>,
+    },
+    /// What retention did.
+    RetentionRan {
+        /// Ids of what was purged.
+        purged: Vec<String>,
+        /// Ids of what could not be, with the cause.
+        failed: Vec<(String, String)>,
+    },
+    /// Retention's times, RFC 3339.
+    Retention {
+        /// The last run.
+        ran: Option<String>,
+        /// The next.
+        next: Option<String>,
+        /// Why it does not run, if it does not (the calendar jumped).
+        blocked: Option<String>,
+    },
+}
+
+/// A call that is up.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it; times are RFC 3339")]
+pub struct CallRow {
+    pub call: String,
+    pub direction: String,
+    pub from: String,
+    pub to: String,
+    pub state: String,
+    pub route: Option<String>,
+    pub queue: Option<String>,
+    pub agent: Option<String>,
+    pub started: String,
+    pub answered: Option<String>,
+    pub consent: Option<String>,
+    pub recording: Option<String>,
+    pub unrecorded: Option<String>,
+}
+
+/// A binding.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it; times are RFC 3339")]
+pub struct RegistrationRow {
+    pub aor: String,
+    pub contact: String,
+    pub source: String,
+    pub transport: String,
+    pub expires: String,
+    pub user_agent: String,
+}
+
+/// A trunk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct TrunkRow {
+    pub trunk: String,
+    pub gateway: Option<String>,
+    pub calls: usize,
+    pub channels: usize,
+}
+
+/// A queue.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it; waits are seconds")]
+pub struct QueueRow {
+    pub queue: String,
+    pub waiting: usize,
+    pub longest_wait: Option<u64>,
+    pub agents: Vec<AgentRow>,
+}
+
+/// An agent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct AgentRow {
+    pub agent: String,
+    pub user: String,
+    pub status: String,
+    pub state: String,
+    pub registered: bool,
+    pub agrees_to_recording: bool,
+}

@@ -1,0 +1,288 @@
+//! The journal: what happened, entry by entry, and what a restart remembers of it. The store keeps it; nobody polls it.
+
+use crate::media::{RecordingId, Sealed};
+use crate::redacted::Redacted;
+use crate::switch::settings::ConsentMode;
+use crate::utc::Utc;
+use crate::wire::flow::Flow;
+use crate::wire::sip::dialog;
+
+/// Entries are numbered from 1 in a run, without gaps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EntryId(pub u64);
+
+/// A call: 60 random bits, in the form of a recording's id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+
+impl std::fmt::Display for CallId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        RecordingId(self.0).fmt(f)
+    }
+}
+
+/// One fact to keep.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A binding is new or refreshed; the key is (AOR, contact).
+    Bound(Binding),
+    /// A binding is gone.
+    Unbound {
+        /// Whose.
+        aor: String,
+        /// Which contact.
+        contact: String,
+    },
+    /// What an agent said of themselves.
+    AgentStatus {
+        /// Who.
+        agent: String,
+        /// What.
+        status: AgentStatus,
+        /// When.
+        at: Utc,
+    },
+    /// The row of a call, as it is known by now; replaces the one before.
+    Call(Box<Cdr>),
+    /// A confirmed dialog, which gets a BYE if the switch dies; replaces the one of the same local tag.
+    DialogUp {
+        /// The call it belongs to.
+        call: CallId,
+        /// Our tag: the key.
+        local_tag: String,
+        /// What a BYE needs.
+        dialog: dialog::Remembered,
+    },
+    /// It ended properly.
+    DialogDown {
+        /// Our tag.
+        local_tag: String,
+    },
+    /// Audio will reach the disk: committed before it does.
+    Armed(Armed),
+    /// A recording is whole.
+    Sealed {
+        /// Which.
+        recording: RecordingId,
+        /// What it is.
+        sealed: Sealed,
+        /// When; retention counts from here.
+        at: Utc,
+    },
+    /// A recording ended badly; what there is of it is adopted by the next start, or by the purge.
+    RecordingFailed {
+        /// Which.
+        recording: RecordingId,
+        /// Why.
+        cause: String,
+        /// When.
+        at: Utc,
+    },
+    /// A recording must not be purged.
+    LegalHold {
+        /// Which.
+        recording: RecordingId,
+        /// Why, in the admin's words.
+        reason: String,
+        /// When.
+        at: Utc,
+    },
+    /// The legal hold is lifted.
+    Released {
+        /// Which.
+        recording: RecordingId,
+        /// When.
+        at: Utc,
+    },
+    /// The intent to delete: committed before the file goes.
+    PurgeOrdered {
+        /// Which.
+        recording: RecordingId,
+        /// By which policy.
+        policy: String,
+        /// When.
+        at: Utc,
+    },
+    /// The file is gone, the tombstone stays.
+    Purged {
+        /// Which.
+        recording: RecordingId,
+        /// When.
+        at: Utc,
+    },
+    /// When retention last ran, so that a jump of the calendar is noticed.
+    RetentionRan {
+        /// When.
+        at: Utc,
+    },
+}
+
+/// AOR -> contact, with expiry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Binding {
+    /// The extension.
+    pub aor: String,
+    /// The contact URI as the phone gave it.
+    pub contact: String,
+    /// Where its REGISTER came from.
+    pub flow: Flow,
+    /// When it ends.
+    pub expires: Utc,
+    /// Call-ID of the REGISTER.
+    pub call_id: String,
+    /// CSeq of the REGISTER.
+    pub cseq: u32,
+    /// The phone's User-Agent, cut to a bound.
+    pub user_agent: String,
+}
+
+/// What an agent says of themselves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum AgentStatus {
+    /// Takes calls.
+    Available,
+    /// Logged in, takes none.
+    OnBreak,
+    /// Not there.
+    LoggedOut,
+}
+
+impl AgentStatus {
+    /// The word in records and replies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AgentStatus::Available => "available",
+            AgentStatus::OnBreak => "on break",
+            AgentStatus::LoggedOut => "logged out",
+        }
+    }
+}
+
+/// Which way a call went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallDirection {
+    /// From a trunk to us.
+    Inbound,
+    /// From a user through a trunk.
+    Outbound,
+    /// Between users.
+    Internal,
+}
+
+/// The record of one call.
+#[derive(Clone, Debug)]
+pub struct Cdr {
+    /// Its id.
+    pub call: CallId,
+    /// Which way.
+    pub direction: CallDirection,
+    /// The caller's number, as shown to us; `anonymous` if withheld.
+    pub from: Redacted<String>,
+    /// The number dialled.
+    pub to: Redacted<String>,
+    /// The trunk it came by or left by.
+    pub trunk: Option<String>,
+    /// The route that matched.
+    pub route: Option<String>,
+    /// The queue it waited in.
+    pub queue: Option<String>,
+    /// The agent (or user) who answered.
+    pub agent: Option<String>,
+    /// The INVITE's arrival.
+    pub started: Utc,
+    /// When the caller was answered (by a prompt or a person).
+    pub answered: Option<Utc>,
+    /// When caller and agent were bridged.
+    pub bridged: Option<Utc>,
+    /// The end.
+    pub ended: Option<Utc>,
+    /// Why it ended, in a word or two (`caller hung up`, `interrupted`).
+    pub end_cause: Option<String>,
+    /// The final SIP status towards the caller, if it failed.
+    pub status: Option<u16>,
+    /// What was asked and answered.
+    pub consent: Option<ConsentRecord>,
+    /// The recording, if there is one.
+    pub recording: Option<RecordingId>,
+    /// Why there is none, if the route wanted one.
+    pub unrecorded: Option<String>,
+}
+
+/// What the caller was told or asked, and what they said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConsentRecord {
+    /// How they were asked.
+    pub mode: ConsentMode,
+    /// What they said.
+    pub answer: ConsentAnswer,
+    /// When.
+    pub at: Utc,
+    /// The prompt's name.
+    pub prompt: String,
+    /// SHA-256 of the prompt's file.
+    pub prompt_sha256: String,
+    /// Its language.
+    pub language: String,
+}
+
+/// The caller's answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConsentAnswer {
+    /// Key 1.
+    Agreed,
+    /// The notice played to its end and they stayed.
+    Noticed,
+    /// This key, which is not 1.
+    Declined(char),
+    /// No key in time.
+    Silent,
+    /// They hung up before they answered.
+    Left,
+}
+
+impl ConsentAnswer {
+    /// The word in records and replies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConsentAnswer::Agreed => "agreed",
+            ConsentAnswer::Noticed => "noticed",
+            ConsentAnswer::Declined(_) => "declined",
+            ConsentAnswer::Silent => "silent",
+            ConsentAnswer::Left => "left",
+        }
+    }
+}
+
+/// A recording that is about to reach the disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Armed {
+    /// Its id.
+    pub recording: RecordingId,
+    /// The call.
+    pub call: CallId,
+    /// The agent.
+    pub agent: String,
+    /// Relative to the recordings folder: `YYYY/MM/DD/<UTC>_<id>.wav`.
+    pub path: String,
+    /// The name of the retention policy.
+    pub policy: String,
+    /// How long that policy keeps it, as of now: a later, shorter policy does not reach back.
+    pub keep: std::time::Duration,
+    /// When.
+    pub at: Utc,
+}
+
+/// What the store remembers at a start.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Bindings, expired ones included.
+    pub bindings: Vec<Binding>,
+    /// The last status of every agent.
+    pub agents: Vec<(String, AgentStatus)>,
+    /// Dialogs that were up when the switch died: each gets a BYE.
+    pub dialogs: Vec<(CallId, String, dialog::Remembered)>,
+    /// Purge orders that were not carried out.
+    pub purges: Vec<(RecordingId, String, String)>,
+    /// When retention last ran.
+    pub retention_ran: Option<Utc>,
+}

@@ -1,0 +1,1 @@
+//! Callers waiting for agents.

@@ -1,0 +1,340 @@
+//! The settings as meant: what `config` makes of the files, and what every decision reads.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::media::PromptId;
+use crate::redacted::Redacted;
+use crate::wire::flow::{ListenerId, Transport};
+use crate::wire::rtp::g711::Codec;
+use crate::wire::sip::auth::Ha1;
+use crate::wire::sip::dialog::Reach;
+use crate::wire::sip::message::Status;
+
+/// The whole configuration of a node.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The realm of digests, and the domain of every AOR of ours.
+    pub domain: String,
+    /// The listeners, `ListenerId` being the place in this list.
+    pub listeners: Vec<Listener>,
+    /// RTP.
+    pub rtp: Rtp,
+    /// Users by extension.
+    pub users: BTreeMap<String, User>,
+    /// Agents by name.
+    pub agents: BTreeMap<String, Agent>,
+    /// Queues by name.
+    pub queues: BTreeMap<String, Queue>,
+    /// Trunks by name.
+    pub trunks: BTreeMap<String, Trunk>,
+    /// Routes in the order of their names (files sort them); the first that matches wins.
+    pub routes: Vec<Route>,
+    /// Retention policies by name.
+    pub retention: BTreeMap<String, RetentionPolicy>,
+    /// How often the retention job runs.
+    pub retention_every: Duration,
+    /// Prompts by language, then name.
+    pub prompts: BTreeMap<Language, BTreeMap<String, Prompt>>,
+    /// What callers hear where nothing else says.
+    pub language: Language,
+    /// Registrations: shortest and longest life, contacts per AOR.
+    pub registrar: Registrar,
+    /// How long the caller has to press a key after the consent prompt.
+    pub consent_wait: Duration,
+    /// An extension rings at most so long.
+    pub ring: Duration,
+    /// A leg is given up after so long without RTP while it should speak.
+    pub silence: Duration,
+    /// Calls at once; more get 503.
+    pub calls: usize,
+}
+
+/// BCP 47 primary subtag, lower case: `de`, `en`.
+pub type Language = String;
+
+/// Which kind of peers a listener is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Profile {
+    /// `internal.toml`: phones.
+    Internal,
+    /// `external.toml`: carriers.
+    External,
+}
+
+/// One bound address.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Phones or carriers.
+    pub profile: Profile,
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// What to bind; port 0 only in demo and tests.
+    pub bind: SocketAddr,
+    /// What Via and Contact say; after binding never port 0.
+    pub advertise: SocketAddr,
+    /// Where requests inside dialogs go.
+    pub reach: Reach,
+}
+
+/// Media addresses.
+#[derive(Clone, Debug)]
+pub struct Rtp {
+    /// The address to bind, per profile: internal, external.
+    pub bind: [IpAddr; 2],
+    /// The address in SDP, per profile, if it is another one (NAT).
+    pub advertise: [IpAddr; 2],
+    /// First and last port; RTP takes the even ones.
+    pub ports: (u16, u16),
+    /// Codecs in order of preference.
+    pub codecs: Vec<Codec>,
+}
+
+/// A phone's owner.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The number others dial, also the user name of the digest.
+    pub extension: String,
+    /// The name shown.
+    pub name: Redacted<String>,
+    /// H(user:realm:password).
+    pub ha1: Ha1,
+    /// The number shown to carriers, if the user may call out by it.
+    pub caller_id: Option<Redacted<String>>,
+}
+
+/// Somebody who takes calls from queues.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// The name in CLI and records.
+    pub name: String,
+    /// The user whose phones ring.
+    pub user: String,
+    /// The agent's own agreement to be recorded; without it no call of theirs is.
+    pub agrees_to_recording: bool,
+}
+
+/// Callers waiting for agents: first in, first out, longest idle agent.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Names of its agents.
+    pub agents: Vec<String>,
+    /// How long one agent's phone rings.
+    pub ring: Duration,
+    /// The agent's time after a call.
+    pub wrap_up: Duration,
+    /// A caller waits at most so long.
+    pub wait: Duration,
+    /// Callers at once.
+    pub length: usize,
+}
+
+/// The relationship with a carrier.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// Its name.
+    pub name: String,
+    /// Who may call in: address prefixes, with a port if the carrier shares its address with somebody.
+    pub from: Vec<Source>,
+    /// Where calls out go; `None`: calls in only.
+    pub gateway: Option<Gateway>,
+    /// Calls at once, in and out.
+    pub channels: usize,
+}
+
+/// An address or network that a trunk calls from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// The network's address.
+    pub address: IpAddr,
+    /// Significant bits.
+    pub bits: u8,
+    /// Only this source port, if given.
+    pub port: Option<u16>,
+}
+
+impl Source {
+    /// Whether `from` lies within.
+    pub fn contains(&self, from: SocketAddr) -> bool {
+        let whole = |address: IpAddr| match address {
+            IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 96, true),
+            IpAddr::V6(v6) => (u128::from(v6), false),
+        };
+        let ((ours, four), (theirs, also_four)) = (whole(self.address), whole(from.ip()));
+        let mask =
+            if self.bits == 0 { 0 } else { u128::MAX << (128 - u32::from(self.bits.min(128))) };
+        four == also_four
+            && (ours ^ theirs) & mask == 0
+            && self.port.is_none_or(|port| port == from.port())
+    }
+}
+
+/// One SIP address of a carrier.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Where INVITEs go.
+    pub address: SocketAddr,
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// The host in Request-URI, From and To; the address if not given.
+    pub domain: Option<String>,
+    /// Digest user name and password, sent to this gateway alone.
+    pub credentials: Option<Credentials>,
+    /// The number in From where the caller has none of their own.
+    pub caller_id: Option<Redacted<String>>,
+    /// An INVITE without any answer is given up after so long (never over Timer B).
+    pub timeout: Duration,
+}
+
+/// What a carrier knows us by.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: Redacted<String>,
+    /// Only challenges of this realm are answered, if given.
+    pub realm: Option<String>,
+}
+
+/// Who a route is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Caller {
+    /// Calls in from this trunk.
+    Trunk(String),
+    /// Registered users.
+    Users,
+}
+
+/// From a number to a destination.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its name: the file's.
+    pub name: String,
+    /// Who may use it.
+    pub caller: Caller,
+    /// Which numbers.
+    pub number: NumberPattern,
+    /// Where to.
+    pub to: Destination,
+    /// Whether the call is recorded, and how the caller is asked.
+    pub consent: ConsentMode,
+    /// The name of its retention policy; always there when `consent` is not `Never`.
+    pub retention: Option<String>,
+    /// What the caller hears.
+    pub language: Language,
+    /// Digits taken off the front before a trunk is dialled.
+    pub strip: usize,
+    /// Put in front after that.
+    pub prepend: String,
+}
+
+/// Numbers as a route names them: one, or all with a prefix (`+4930555*`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NumberPattern {
+    /// Exactly this one.
+    Exact(String),
+    /// Beginning with this.
+    Prefix(String),
+}
+
+impl NumberPattern {
+    /// Whether `number` is meant.
+    pub fn matches(&self, number: &str) -> bool {
+        match self {
+            NumberPattern::Exact(exact) => exact == number,
+            NumberPattern::Prefix(prefix) => number.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// Where a route leads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Destination {
+    /// A user's phones.
+    User(String),
+    /// The dialled number as an extension: users among themselves.
+    Dialled,
+    /// A queue.
+    Queue(String),
+    /// Out through a trunk.
+    Trunk(String),
+    /// Refused with this status.
+    Refuse(Status),
+}
+
+/// Whether a call is recorded, and how the caller is asked; the words of the policy reference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConsentMode {
+    /// Not recorded.
+    Never,
+    /// Recorded once the notice has played to its end.
+    NoticeAll,
+    /// Recorded only if the caller presses 1.
+    ExpressAll,
+}
+
+impl ConsentMode {
+    /// The word in files, records and replies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConsentMode::Never => "never",
+            ConsentMode::NoticeAll => "notice_all",
+            ConsentMode::ExpressAll => "express_all",
+        }
+    }
+}
+
+/// How long recordings are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RetentionPolicy {
+    /// Its name.
+    pub name: String,
+    /// From the end of the recording to its purge.
+    pub keep: Duration,
+}
+
+/// A sound for callers: what the switch knows of it. An unreadable file is known too, by why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prompt {
+    /// For the media side; `Err` says why it cannot be played.
+    pub sound: Result<PromptId, String>,
+    /// SHA-256 of the file, in hex: the consent record cites it.
+    pub sha256: String,
+    /// What it says.
+    pub text: String,
+    /// How long it plays.
+    pub length: Duration,
+}
+
+/// The name of the consent question (`express_all`).
+pub const CONSENT: &str = "consent";
+/// The name of the notice (`notice_all`).
+pub const NOTICE: &str = "notice";
+/// The name of the music for whoever waits or is held.
+pub const MUSIC: &str = "music";
+/// The name of the ringback tone for callers already answered.
+pub const RINGBACK: &str = "ringback";
+
+/// Limits of registrations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Registrar {
+    /// Shorter ones get 423.
+    pub shortest: Duration,
+    /// Longer ones are shortened to this.
+    pub longest: Duration,
+    /// Contacts per AOR.
+    pub contacts: usize,
+    /// A nonce lives so long.
+    pub nonce_life: Duration,
+}
+
+impl Settings {
+    /// The listener of that number.
+    pub fn listener(&self, id: ListenerId) -> &Listener {
+        &self.listeners[usize::from(id.0)]
+    }
+}

@@ -1,0 +1,6 @@
+//! Bytes to meaning and back: knows protocols, no business.
+
+pub mod flow;
+pub mod rtp;
+pub mod sdp;
+pub mod sip;
