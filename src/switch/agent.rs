@@ -1,1 +1,191 @@
-//! (placeholder)
+//! Agents: what they say of themselves (status), what the switch knows of them (state), and whose turn it is.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::Now;
+use super::control::{AgentChange, AgentRow};
+use super::journal::{AgentStatus, CallId, Entry};
+use super::outbox::Outbox;
+use super::settings::{Queue, Settings};
+
+/// An agent who let a call ring out, or whose phone refused it, is left in peace so long.
+const BACK_OFF: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+struct Desk {
+    status: AgentStatus,
+    state: State,
+    /// The end of the last call, or the login: the longest ago comes first.
+    idle_since: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Waiting,
+    Ringing(CallId),
+    Talking(CallId),
+    WrapUp { until: Instant },
+    BackOff { until: Instant },
+}
+
+/// All agents of the settings.
+#[derive(Debug)]
+pub(super) struct Agents {
+    desks: BTreeMap<String, Desk>,
+    /// Users with legs of any call, and how many: an agent on a private call is not rung.
+    engaged: BTreeMap<String, usize>,
+}
+
+impl Agents {
+    /// With the status each had before a restart; an unknown agent is logged out.
+    pub(super) fn new(now: Now, settings: &Settings, remembered: &[(String, AgentStatus)]) -> Agents {
+        let status = |name: &String| {
+            remembered.iter().find(|(agent, _)| agent == name).map_or(AgentStatus::LoggedOut, |(_, status)| *status)
+        };
+        let desk = |name: &String| Desk { status: status(name), state: State::Waiting, idle_since: now.instant };
+        Agents { desks: settings.agents.keys().map(|name| (name.clone(), desk(name))).collect(), engaged: BTreeMap::new() }
+    }
+
+    /// What the agent (or an admin for them) says. A call that rings or talks goes on.
+    pub(super) fn set(&mut self, now: Now, agent: &str, change: AgentChange, outbox: &mut Outbox) -> bool {
+        let Some(desk) = self.desks.get_mut(agent) else { return false };
+        let status = match change {
+            AgentChange::Available => AgentStatus::Available,
+            AgentChange::Break => AgentStatus::OnBreak,
+            AgentChange::Logout => AgentStatus::LoggedOut,
+        };
+        if desk.status != status {
+            desk.status = status;
+            if status == AgentStatus::Available {
+                desk.idle_since = now.instant;
+            }
+            outbox.store(Entry::AgentStatus { agent: agent.to_owned(), status, at: now.utc });
+        }
+        true
+    }
+
+    /// A leg of this user's has begun.
+    pub(super) fn engage(&mut self, user: &str) {
+        *self.engaged.entry(user.to_owned()).or_default() += 1;
+    }
+
+    /// It has ended.
+    pub(super) fn disengage(&mut self, user: &str) {
+        let legs = self.engaged.get_mut(user).expect("a leg began before it ended");
+        *legs -= 1;
+        if *legs == 0 {
+            self.engaged.remove(user);
+        }
+    }
+
+    pub(super) fn ringing(&mut self, agent: &str, call: CallId) {
+        self.become_state(agent, State::Ringing(call));
+    }
+
+    pub(super) fn talking(&mut self, agent: &str, call: CallId) {
+        self.become_state(agent, State::Talking(call));
+    }
+
+    /// The offer of `call` was not taken.
+    pub(super) fn missed(&mut self, now: Instant, agent: &str, call: CallId) {
+        self.free(now, agent, call, State::BackOff { until: now + BACK_OFF });
+    }
+
+    /// The offer of `call` is withdrawn: no fault of the agent's.
+    pub(super) fn spared(&mut self, agent: &str, call: CallId) {
+        if let Some(desk) = self.desks.get_mut(agent).filter(|desk| desk.state == State::Ringing(call)) {
+            desk.state = State::Waiting;
+        }
+    }
+
+    /// The call is over; time for notes.
+    pub(super) fn wrap_up(&mut self, now: Instant, agent: &str, call: CallId, time: Duration) {
+        self.free(now, agent, call, State::WrapUp { until: now + time });
+    }
+
+    fn free(&mut self, now: Instant, agent: &str, call: CallId, next: State) {
+        if let Some(desk) = self.desks.get_mut(agent)
+            && (desk.state == State::Ringing(call) || desk.state == State::Talking(call))
+        {
+            desk.state = next;
+            desk.idle_since = now;
+        }
+    }
+
+    fn become_state(&mut self, agent: &str, state: State) {
+        if let Some(desk) = self.desks.get_mut(agent) {
+            desk.state = state;
+        }
+    }
+
+    /// Whether anybody could take a call of this queue now or after a while: available, at a phone or not.
+    pub(super) fn anybody(&self, queue: &Queue) -> bool {
+        queue.agents.iter().any(|agent| self.desks.get(agent).is_some_and(|desk| desk.status == AgentStatus::Available))
+    }
+
+    /// The available agent of the queue who has been idle longest and whose phone can ring.
+    pub(super) fn longest_idle(&self, settings: &Settings, queue: &Queue, reachable: impl Fn(&str) -> bool) -> Option<&str> {
+        queue
+            .agents
+            .iter()
+            .filter_map(|name| Some((name, self.desks.get(name)?, settings.agents.get(name)?)))
+            .filter(|(_, desk, agent)| {
+                desk.status == AgentStatus::Available
+                    && desk.state == State::Waiting
+                    && !self.engaged.contains_key(&agent.user)
+                    && reachable(&agent.user)
+            })
+            .min_by_key(|(name, desk, _)| (desk.idle_since, *name))
+            .map(|(name, _, _)| name.as_str())
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.desks.values().filter_map(|desk| desk.state.until()).min()
+    }
+
+    pub(super) fn timeout(&mut self, now: Instant) {
+        for desk in self.desks.values_mut() {
+            if desk.state.until().is_some_and(|until| until <= now) {
+                desk.state = State::Waiting;
+            }
+        }
+    }
+
+    pub(super) fn rows<'a>(
+        &self,
+        settings: &Settings,
+        names: impl Iterator<Item = &'a String>,
+        registered: impl Fn(&str) -> bool,
+    ) -> Vec<AgentRow> {
+        names
+            .filter_map(|name| Some((self.desks.get(name)?, settings.agents.get(name)?)))
+            .map(|(desk, agent)| AgentRow {
+                agent: agent.name.clone(),
+                user: agent.user.clone(),
+                status: desk.status.as_str().to_owned(),
+                state: desk.state.as_str().to_owned(),
+                registered: registered(&agent.user),
+                agrees_to_recording: agent.agrees_to_recording,
+            })
+            .collect()
+    }
+}
+
+impl State {
+    fn until(self) -> Option<Instant> {
+        match self {
+            State::WrapUp { until } | State::BackOff { until } => Some(until),
+            State::Waiting | State::Ringing(_) | State::Talking(_) => None,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            State::Waiting | State::BackOff { .. } => "waiting",
+            State::Ringing(_) => "ringing",
+            State::Talking(_) => "talking",
+            State::WrapUp { .. } => "wrap-up",
+        }
+    }
+}

@@ -1,24 +1,45 @@
 //! Decisions: who may register, where a call goes, whether it may be recorded, when a recording must go. [`Switch`] introduces the
 //! parts to each other; it decides nothing itself.
 
-pub mod agent;
-pub mod call;
+mod admin;
+mod agent;
+mod call;
 pub mod consent;
 pub mod control;
 pub mod journal;
-pub mod queue;
-pub mod recording;
-pub mod registrar;
+pub mod log;
+mod outbox;
+mod queue;
+mod reception;
+mod recording;
+mod registrar;
 pub mod retention;
 pub mod routing;
 pub mod settings;
-pub mod trunk;
+mod trunk;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::media::{self, RecordingId};
 use crate::utc::Utc;
 use crate::wire::flow::{self, Datagram, Flow, Transmit};
+use crate::wire::sip::auth::Guard;
+use crate::wire::sip::dialog::Dialog;
+use crate::wire::sip::endpoint::{self, ClientId, Endpoint};
+use crate::wire::sip::ids::Ids;
+use crate::wire::sip::message::Method;
+use crate::wire::sip::uri::Uri;
+use agent::Agents;
+use call::desk::{Desk, Keys, News};
+use call::{Call, LegId};
+use journal::{CallId, Entry, EntryId, Memory};
+use outbox::Outbox;
+use queue::Queues;
+use registrar::Registrar;
+use retention::Retention;
+use settings::Settings;
+use trunk::Trunks;
 
 /// This moment, twice: for timers and for records. They are taken together; neither can be computed from the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,47 +88,336 @@ pub enum Output {
     Find(retention::Query),
     /// Delete a recording's audio; answered by `Purged` or `PurgeFailed`.
     Purge(retention::PurgeOrder),
+    /// Write a line to the log.
+    Log(log::Fact),
     /// Answer an admin.
     Reply(control::RequestId, control::Reply),
     /// Every call has ended and every recording is sealed: the process may end (only after [`control::Request::Stop`]).
     Stopped,
 }
 
+/// A nonce may be used for so many requests.
+const NONCE_USES: u32 = 1_000;
+
 /// The softswitch, without a clock or a socket: [`Switch::handle`] takes what happened, [`Switch::poll`] gives what is to be done.
 #[derive(Debug)]
-pub struct Switch {}
+pub struct Switch {
+    settings: Settings,
+    endpoint: Endpoint,
+    guard: Guard,
+    ids: Ids,
+    outbox: Outbox,
+    registrar: Registrar,
+    trunks: Trunks,
+    agents: Agents,
+    queues: Queues,
+    retention: Retention,
+    calls: BTreeMap<CallId, Call>,
+    keys: Keys,
+    news: Vec<News>,
+    /// When each call wants to be woken.
+    alarms: BTreeSet<(Instant, CallId)>,
+    recordings: BTreeMap<RecordingId, CallId>,
+    /// Calls whose recording awaits the commit of its intent.
+    arming: BTreeSet<CallId>,
+    /// BYEs for the dialogs of before the restart, by the journal's key.
+    farewells: BTreeMap<ClientId, String>,
+    stopping: Stopping,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stopping {
+    No,
+    Asked,
+    Said,
+}
 
 impl Switch {
     /// A switch that remembers `memory`; every dialog in it gets a BYE. `seed` makes every identifier; the same seed and the same
-    /// inputs give the same outputs.
-    pub fn new(
-        now: Now,
-        settings: settings::Settings,
-        memory: journal::Memory,
-        seed: [u8; 32],
-    ) -> Switch {
-        let _ = (now, settings, memory, seed);
-        todo!()
+    /// inputs give the same outputs. The listeners' `advertise` addresses are the bound ones.
+    pub fn new(now: Now, settings: Settings, memory: Memory, seed: [u8; 32]) -> Switch {
+        let mut ids = Ids::new(seed);
+        let mut outbox = Outbox::default();
+        let locals = settings.listeners.iter().zip(0..).map(|(listener, number)| endpoint::Local {
+            listener: flow::ListenerId(number),
+            transport: listener.transport,
+            advertise: listener.advertise,
+        });
+        let mut endpoint = Endpoint::new(locals.collect(), ids.split());
+        let guard = Guard::new(&settings.domain, settings.registrar.nonce_life, NONCE_USES, ids.split());
+        let registrar = Registrar::new(now, &settings, memory.bindings, &mut outbox);
+        let agents = Agents::new(now, &settings, &memory.agents);
+        let retention = Retention::new(now, settings.retention_every, memory.retention_ran, memory.purges);
+        let farewells = farewells(now, &settings, memory.dialogs, &mut endpoint, &mut outbox);
+        Switch {
+            settings,
+            endpoint,
+            guard,
+            ids,
+            outbox,
+            registrar,
+            trunks: Trunks::default(),
+            agents,
+            queues: Queues::default(),
+            retention,
+            calls: BTreeMap::new(),
+            keys: Keys::default(),
+            news: Vec::new(),
+            alarms: BTreeSet::new(),
+            recordings: BTreeMap::new(),
+            arming: BTreeSet::new(),
+            farewells,
+            stopping: Stopping::No,
+        }
     }
 
     /// Takes one input. Drain [`Switch::poll`] afterwards.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        let _ = (now, input);
-        todo!()
+        match input {
+            Input::Timeout => self.timeout(now),
+            Input::Datagram(datagram) => self.endpoint.receive(now.instant, datagram),
+            Input::Flow(event) => self.endpoint.flow_event(now.instant, event),
+            Input::Media(event) => self.media(now, event),
+            Input::Stored(entry) => self.stored(now, entry),
+            Input::Found(page) => self.retention.found(now, page),
+            Input::Purged(recording) => self.retention.purged(now, recording),
+            Input::PurgeFailed(recording, cause) => {
+                self.outbox.log(log::Fact::PurgeFailed { recording, cause: cause.clone() });
+                self.retention.purge_failed(now, recording, cause);
+            }
+            Input::Control(id, request) => self.control(now, id, request),
+        }
+        self.settle(now);
     }
 
     /// The next thing to do, in order.
     pub fn poll(&mut self) -> Option<Output> {
-        todo!()
+        if let Some(output) = self.outbox.pop() {
+            return Some(output);
+        }
+        if let Some(transmit) = self.endpoint.poll_transmit() {
+            return Some(Output::Transmit(transmit));
+        }
+        if let Some(flow) = self.endpoint.poll_close() {
+            return Some(Output::Close(flow));
+        }
+        let outbox = &mut self.outbox;
+        self.retention.poll(|| outbox.number())
     }
 
     /// When `Input::Timeout` is due.
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        let alarm = self.alarms.first().map(|(at, _)| *at);
+        [alarm, self.endpoint.deadline(), self.registrar.deadline(), self.agents.deadline(), self.retention.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// `Ok` if no call, transaction, dialog, media port or recording is open; else what is. For tests of leaks.
     pub fn at_rest(&self) -> Result<(), String> {
-        todo!()
+        let open = [
+            ("calls", self.calls.len()),
+            ("transactions", self.endpoint.open()),
+            ("farewells", self.farewells.len()),
+            ("alarms", self.alarms.len()),
+            ("recordings", self.recordings.len()),
+            ("unsettled recordings", self.arming.len()),
+            ("keys", usize::from(!self.keys.is_empty())),
+            ("waiting callers", usize::from(!self.queues.is_empty())),
+            ("retention work", usize::from(!self.retention.at_rest())),
+        ];
+        let left: Vec<String> =
+            open.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect();
+        if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
     }
+
+    // ---- what happened ----
+
+    fn timeout(&mut self, now: Now) {
+        self.endpoint.timeout(now.instant);
+        self.registrar.timeout(now.instant, &mut self.outbox);
+        self.agents.timeout(now.instant);
+        self.retention.timeout(now);
+        while let Some((_, call)) = self.alarms.first().copied().filter(|(at, _)| *at <= now.instant) {
+            self.alarms.pop_first();
+            self.with(now, call, |call, desk| {
+                call.scheduled = None;
+                call.timeout(desk);
+            });
+        }
+    }
+
+    fn media(&mut self, now: Now, event: media::Event) {
+        use media::Event;
+        match event {
+            Event::Opened { port, rtp } => self.at_port(now, port, |call, leg, desk| call.opened(desk, leg, rtp)),
+            Event::OpenFailed { port, cause: _ } => self.at_port(now, port, |call, leg, desk| call.open_failed(desk, leg)),
+            Event::Digit { port, digit } => self.at_port(now, port, |call, leg, desk| call.pressed(desk, leg, digit)),
+            Event::Played { port, play } => self.at_port(now, port, |call, leg, desk| call.played(desk, leg, play)),
+            Event::Silent { port } => self.at_port(now, port, |call, leg, desk| call.silent(desk, leg)),
+            Event::Closed { port, statistics: _ } => self.at_port(now, port, |call, leg, desk| call.port_closed(desk, leg)),
+            Event::Sealed { recording, sealed } => self.at_recording(now, recording, |call, desk| call.sealed(desk, sealed)),
+            Event::RecordingFailed { recording, cause } => {
+                self.at_recording(now, recording, |call, desk| call.recording_failed(desk, cause));
+            }
+        }
+    }
+
+    fn stored(&mut self, now: Now, entry: EntryId) {
+        self.retention.stored(now, entry);
+        for call in std::mem::take(&mut self.arming) {
+            self.with(now, call, |call, desk| call.stored(desk, entry));
+        }
+    }
+
+    // ---- whom it concerns ----
+
+    /// Everything that follows from what happened, until nothing more does.
+    fn settle(&mut self, now: Now) {
+        loop {
+            while let Some(event) = self.endpoint.poll() {
+                self.event(now, event);
+            }
+            self.tell(now);
+            let reachable = |user: &str| !self.registrar.of(user).is_empty();
+            let Some(offer) = self.queues.next(&self.settings, &self.agents, reachable) else { break };
+            self.queues.offered(&offer.queue, offer.call);
+            self.agents.ringing(&offer.agent, offer.call);
+            self.with(now, offer.call, |call, desk| call.offer(desk, &offer.agent));
+        }
+        if self.stopping == Stopping::Asked && self.calls.is_empty() && self.farewells.is_empty() {
+            self.stopping = Stopping::Said;
+            self.outbox.push(Output::Stopped);
+        }
+    }
+
+    fn event(&mut self, now: Now, event: endpoint::Event) {
+        use endpoint::Event;
+        match event {
+            Event::Request { server, request, flow } => self.request(now, server, request, flow),
+            Event::Acknowledged { server, ack } => {
+                if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
+                    self.with(now, call, |call, desk| call.acknowledged(desk, leg, server, &ack));
+                }
+            }
+            Event::Unacknowledged { server } => {
+                if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
+                    self.with(now, call, |call, desk| call.unacknowledged(desk, leg));
+                }
+            }
+            Event::Cancelled { server, reason: _ } => {
+                if let Some((call, _)) = self.keys.servers.get(&server).copied() {
+                    self.with(now, call, |call, desk| call.cancelled(desk));
+                }
+            }
+            Event::Response { client, response, flow } => {
+                if let Some((call, leg)) = self.keys.clients.get(&client).copied() {
+                    self.with(now, call, |call, desk| call.response(desk, leg, client, &response, flow));
+                } else if response.status().is_some_and(|status| !status.is_provisional()) {
+                    self.farewell(client);
+                }
+            }
+            Event::Failed { client, status } => {
+                if let Some((call, leg)) = self.keys.clients.get(&client).copied() {
+                    self.with(now, call, |call, desk| call.failed(desk, leg, client, status));
+                } else {
+                    self.farewell(client);
+                }
+            }
+        }
+    }
+
+    fn farewell(&mut self, client: ClientId) {
+        if let Some(local_tag) = self.farewells.remove(&client) {
+            self.outbox.store(Entry::DialogDown { local_tag });
+        }
+    }
+
+    fn tell(&mut self, now: Now) {
+        for news in std::mem::take(&mut self.news) {
+            match news {
+                News::Engaged(user) => self.agents.engage(&user),
+                News::Disengaged(user) => self.agents.disengage(&user),
+                News::TrunkFree(trunk) => self.trunks.give_back(&trunk),
+                News::Queued { queue, call } => self.queues.join(now.instant, &queue, call),
+                News::Unqueued { queue, call } => self.queues.leave(&queue, call),
+                News::Missed { queue, agent, call } => {
+                    self.agents.missed(now.instant, &agent, call);
+                    self.queues.missed(&queue, call);
+                }
+                News::Spared { agent, call } => self.agents.spared(&agent, call),
+                News::Talking { agent, call } => self.agents.talking(&agent, call),
+                News::Finished { agent, call, wrap_up } => self.agents.wrap_up(now.instant, &agent, call, wrap_up),
+            }
+        }
+    }
+
+    fn at_port(&mut self, now: Now, port: media::PortId, act: impl FnOnce(&mut Call, LegId, &mut Desk<'_>)) {
+        if let Some((call, leg)) = self.keys.ports.get(&port).copied() {
+            self.with(now, call, |call, desk| act(call, leg, desk));
+        }
+    }
+
+    fn at_recording(&mut self, now: Now, recording: RecordingId, act: impl FnOnce(&mut Call, &mut Desk<'_>)) {
+        if let Some(call) = self.recordings.get(&recording).copied() {
+            self.with(now, call, act);
+        }
+    }
+
+    /// Lets a call act, then notes when it wants to be woken, or that it is over.
+    fn with<T>(&mut self, now: Now, id: CallId, act: impl FnOnce(&mut Call, &mut Desk<'_>) -> T) {
+        let Switch { settings, registrar, trunks, endpoint, outbox, ids, keys, news, .. } = self;
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
+        act(call, &mut desk);
+        if let Some(recording) = call.recording() {
+            self.recordings.insert(recording, id);
+        }
+        if call.awaits_commit() {
+            self.arming.insert(id);
+        }
+        let (noted, wanted) = (call.scheduled, call.deadline());
+        if noted != wanted {
+            call.scheduled = wanted;
+            noted.map(|at| self.alarms.remove(&(at, id)));
+            wanted.map(|at| self.alarms.insert((at, id)));
+        }
+        if call.is_over() {
+            self.over(id);
+        }
+    }
+
+    fn over(&mut self, id: CallId) {
+        let Some(call) = self.calls.remove(&id) else { return };
+        self.keys.forget(id);
+        self.arming.remove(&id);
+        call.scheduled.map(|at| self.alarms.remove(&(at, id)));
+        call.recording().map(|recording| self.recordings.remove(&recording));
+    }
+}
+
+/// BYE to everybody who was in a call when the switch last died (their legs are gone, they should not wait for the time-out).
+fn farewells(
+    now: Now,
+    settings: &Settings,
+    dialogs: Vec<(CallId, String, crate::wire::sip::dialog::Remembered)>,
+    endpoint: &mut Endpoint,
+    outbox: &mut Outbox,
+) -> BTreeMap<ClientId, String> {
+    let mut farewells = BTreeMap::new();
+    for (_, local_tag, remembered) in dialogs {
+        let listener = settings.listeners.get(usize::from(remembered.flow.listener.0));
+        let contact = listener.map(|listener| Uri::sip(None, listener.advertise));
+        match contact.and_then(|contact| Dialog::recalled(&remembered, contact)) {
+            Some(mut dialog) => {
+                let bye = dialog.request(&Method::Bye);
+                farewells.insert(endpoint.request(now.instant, dialog.flow(), bye), local_tag);
+            }
+            None => {
+                outbox.store(Entry::DialogDown { local_tag });
+            }
+        }
+    }
+    farewells
 }

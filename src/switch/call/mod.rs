@@ -1,1 +1,682 @@
-//! The call: an A-leg, its B-legs and what became of them.
+//! The call: an A-leg, its B-legs and what becomes of them. A back-to-back user agent (RFC 7092): each leg has its own Call-ID,
+//! tags, Contact and media.
+
+pub(super) mod desk;
+mod fork;
+mod hold;
+mod leg;
+
+use std::time::{Duration, Instant};
+
+use desk::{Desk, News};
+use leg::{Leg, Outcome};
+pub(super) use leg::{LegId, Party};
+
+use super::consent::{self, Question};
+use super::control::CallRow;
+use super::journal::{CallDirection, CallId, Cdr, ConsentAnswer, Entry, EntryId};
+use super::log::Fact;
+use super::recording::Recording;
+use super::routing::{Plan, Target};
+use super::settings::{CONSENT, ConsentMode, MUSIC, NOTICE, Prompt, RINGBACK};
+use crate::media::{Command, PlayId, RecordingId, Repeat, Sealed};
+use crate::redacted::Redacted;
+use crate::wire::flow::Flow;
+use crate::wire::sip::endpoint::{ClientId, ServerId};
+use crate::wire::sip::message::{Message, Method, Status};
+use crate::wire::sip::outgoing::Outgoing;
+
+/// A carrier may take so long to answer (Timer C, RFC 3261 §16.6).
+const TIMER_C: Duration = Duration::from_secs(180);
+/// 60 random bits make an id that is never met twice.
+const ID_BITS: u64 = (1 << 60) - 1;
+/// To the phones that rang in vain (RFC 3326).
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
+/// Who calls, proven by digest or by source address.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) party: Party,
+    /// The number to show; `None` if withheld.
+    pub(super) number: Option<Redacted<String>>,
+    /// The name to show.
+    pub(super) name: Option<Redacted<String>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) id: CallId,
+    plan: Plan,
+    caller: Caller,
+    cdr: Cdr,
+    a: Leg,
+    b: Vec<Leg>,
+    stage: Stage,
+    recording: Option<Recording>,
+    /// Who holds: (caller, other side), while anybody does.
+    hold: Option<(bool, bool)>,
+    /// The most telling refusal of the B-legs so far.
+    refusal: Option<Status>,
+    max_forwards: u8,
+    legs: u32,
+    /// Where the switch has noted this call's deadline.
+    pub(super) scheduled: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Waiting for the A-leg's port.
+    Opening,
+    /// Answered, waiting for the ACK.
+    Answering,
+    /// The caller hears the consent prompt, or thinks about it.
+    Asking(Question),
+    /// In the line, with music.
+    Waiting { until: Instant },
+    /// Phones ring. `agent` is who is offered the call, if it came from a queue; `queued` until when the caller waits.
+    Ringing { until: Instant, offer: Option<Offer> },
+    /// Bridged with this leg; `agent` if a queue brought them together.
+    Talking { b: LegId, agent: Option<String> },
+    /// Every leg has been told; waiting for the last words.
+    Ending,
+}
+
+/// One caller rung at one agent.
+#[derive(Debug)]
+struct Offer {
+    agent: String,
+    /// The caller waits until then.
+    until: Instant,
+}
+
+impl Call {
+    /// A call that has a plan and may begin. The INVITE is answered from here on.
+    #[expect(clippy::too_many_arguments, reason = "a call begins with that much")]
+    pub(super) fn begin(
+        desk: &mut Desk<'_>,
+        plan: Plan,
+        caller: Caller,
+        number: String,
+        server: ServerId,
+        request: Message,
+        flow: Flow,
+    ) -> Call {
+        let id = CallId(desk.ids.long() & ID_BITS);
+        let max_forwards = request.max_forwards().unwrap_or(70).saturating_sub(1);
+        desk.endpoint.respond(desk.now.instant, server, Outgoing::response(Status::of(100), &request, None));
+        let trunk = match (&caller.party, &plan.target) {
+            (Party::Trunk(trunk), _) | (Party::User(_), Target::Trunk { trunk, .. }) => Some(trunk.clone()),
+            (Party::User(_), Target::User(_) | Target::Queue(_)) => None,
+        };
+        let cdr = Cdr {
+            call: id,
+            direction: match (&caller.party, &plan.target) {
+                (Party::Trunk(_), _) => CallDirection::Inbound,
+                (Party::User(_), Target::Trunk { .. }) => CallDirection::Outbound,
+                (Party::User(_), Target::User(_) | Target::Queue(_)) => CallDirection::Internal,
+            },
+            from: caller.number.clone().unwrap_or_else(|| Redacted::new("anonymous".into())),
+            to: Redacted::new(number),
+            trunk,
+            route: Some(plan.route.clone()),
+            queue: match &plan.target {
+                Target::Queue(queue) => Some(queue.clone()),
+                Target::User(_) | Target::Trunk { .. } => None,
+            },
+            agent: None,
+            started: desk.now.utc,
+            answered: None,
+            bridged: None,
+            ended: None,
+            end_cause: None,
+            status: None,
+            consent: None,
+            recording: None,
+            unrecorded: None,
+        };
+        desk.outbox.store(Entry::Call(Box::new(cdr.clone())));
+        desk.outbox.log(Fact::CallStarted { call: id, route: plan.route.clone() });
+        let a = Leg::invited(desk, id, caller.party.clone(), server, request, flow);
+        Call {
+            id,
+            plan,
+            caller,
+            cdr,
+            a,
+            b: Vec::new(),
+            stage: Stage::Opening,
+            recording: None,
+            hold: None,
+            refusal: None,
+            max_forwards,
+            legs: 0,
+            scheduled: None,
+        }
+    }
+
+    fn leg(&mut self, leg: LegId) -> Option<&mut Leg> {
+        std::iter::once(&mut self.a).chain(&mut self.b).find(|candidate| candidate.id == leg)
+    }
+
+    /// Nothing is left to wait for; the call's record is stored.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Ending)
+            && self.a.is_over()
+            && self.b.is_empty()
+            && self.recording.as_ref().is_none_or(Recording::is_over)
+    }
+
+    /// Legs that have nothing more to say are dropped.
+    fn tidy(&mut self) {
+        self.b.retain(|leg| !leg.is_over());
+    }
+
+    // ---- the caller's way in ----
+
+    /// A port is bound.
+    pub(super) fn opened(&mut self, desk: &mut Desk<'_>, leg: LegId, rtp: std::net::SocketAddr) {
+        if leg != self.a.id {
+            return self.invite(desk, leg, rtp);
+        }
+        match self.a.opened(desk, rtp) {
+            Err(status) => self.refuse(desk, status, "no media in common"),
+            Ok(()) if !matches!(self.stage, Stage::Opening) => {}
+            Ok(()) => match (&self.plan.target, self.prompt(desk)) {
+                (Target::Queue(_), _) | (_, Some(_)) => {
+                    self.a.answer(desk);
+                    self.cdr.answered = Some(desk.now.utc);
+                    self.stage = Stage::Answering;
+                }
+                (Target::User(_) | Target::Trunk { .. }, None) => self.seek(desk),
+            },
+        }
+    }
+
+    /// No port could be bound.
+    pub(super) fn open_failed(&mut self, desk: &mut Desk<'_>, leg: LegId) {
+        let Some(broken) = self.leg(leg) else { return };
+        broken.port_closed(desk);
+        if leg == self.a.id {
+            self.refuse(desk, Status::of(503), "no media port");
+        } else {
+            broken.hang_up(desk, None);
+            self.outcome(desk, leg, Outcome::Refused(Status::of(503)));
+        }
+    }
+
+    /// A port's sockets are free again.
+    pub(super) fn port_closed(&mut self, desk: &mut Desk<'_>, leg: LegId) {
+        if let Some(leg) = self.leg(leg) {
+            leg.port_closed(desk);
+        }
+        self.tidy();
+    }
+
+    /// The prompt to be played for this call's consent mode; notes why, if there should be one and is not.
+    fn prompt(&mut self, desk: &mut Desk<'_>) -> Option<(&'static str, Prompt)> {
+        let name = match self.plan.consent {
+            ConsentMode::Never => return None,
+            ConsentMode::NoticeAll => NOTICE,
+            ConsentMode::ExpressAll => CONSENT,
+        };
+        let prompt = desk.settings.prompts.get(&self.plan.language).and_then(|prompts| prompts.get(name));
+        match prompt {
+            Some(prompt) if prompt.sound.is_ok() => return Some((name, prompt.clone())),
+            Some(Prompt { sound: Err(why), .. }) => self.unrecorded(desk, format!("the prompt cannot be played: {why}")),
+            _ => self.unrecorded(desk, format!("there is no prompt {}/{name}", self.plan.language)),
+        }
+        None
+    }
+
+    fn unrecorded(&mut self, desk: &mut Desk<'_>, why: String) {
+        if self.cdr.unrecorded.is_none() && self.cdr.recording.is_none() {
+            desk.outbox.log(Fact::Unrecorded { call: self.id, why: why.clone() });
+            self.cdr.unrecorded = Some(why);
+        }
+    }
+
+    /// The caller's ACK: the prompt may be heard.
+    pub(super) fn acknowledged(&mut self, desk: &mut Desk<'_>, leg: LegId, server: ServerId, ack: &Message) {
+        let Some(acked) = self.leg(leg) else { return };
+        if let Err(status) = acked.acknowledged(desk, server, ack) {
+            acked.hang_up(desk, None);
+            return self.finish(desk, "no media in common", Some(status));
+        }
+        if leg == self.a.id && matches!(self.stage, Stage::Answering) {
+            match self.prompt(desk) {
+                Some((name, prompt)) => self.ask(desk, name, &prompt),
+                None => self.seek(desk),
+            }
+        }
+        self.settle_hold(desk);
+    }
+
+    /// A 2xx of ours was never acknowledged.
+    pub(super) fn unacknowledged(&mut self, desk: &mut Desk<'_>, leg: LegId) {
+        if let Some(leg) = self.leg(leg) {
+            leg.unacknowledged(desk);
+            self.finish(desk, "no ACK", None);
+        }
+    }
+
+    fn play(&self, desk: &mut Desk<'_>, leg: &Leg, name: &str, repeat: Repeat) -> PlayId {
+        let play = desk.keys.play();
+        let prompts = desk.settings.prompts.get(&self.plan.language).or_else(|| desk.settings.prompts.get(&desk.settings.language));
+        if let Some(Prompt { sound: Ok(prompt), .. }) = prompts.and_then(|prompts| prompts.get(name)) {
+            desk.outbox.media(Command::Play { port: leg.port, prompt: *prompt, play, repeat });
+        }
+        play
+    }
+
+    // ---- consent ----
+
+    fn ask(&mut self, desk: &mut Desk<'_>, name: &'static str, prompt: &Prompt) {
+        let play = self.play(desk, &self.a, name, Repeat::Once);
+        self.stage = Stage::Asking(Question::put(self.plan.consent, name, prompt, &self.plan.language, play));
+    }
+
+    /// A prompt ran to its end.
+    pub(super) fn played(&mut self, desk: &mut Desk<'_>, leg: LegId, play: PlayId) {
+        let wait = desk.settings.consent_wait;
+        if let Stage::Asking(question) = &mut self.stage
+            && leg == self.a.id
+            && let Some(answer) = question.played(desk.now.instant, play, wait)
+        {
+            self.answered(desk, answer);
+        }
+    }
+
+    /// A key, by RFC 4733 or INFO.
+    pub(super) fn pressed(&mut self, desk: &mut Desk<'_>, leg: LegId, digit: char) {
+        if let Stage::Asking(question) = &self.stage
+            && leg == self.a.id
+            && let Some(answer) = question.pressed(digit)
+        {
+            self.answered(desk, answer);
+        }
+    }
+
+    /// The caller's answer is in: kept, and the call goes on.
+    fn answered(&mut self, desk: &mut Desk<'_>, answer: ConsentAnswer) {
+        self.keep_answer(desk, answer);
+        if answer != ConsentAnswer::Left {
+            desk.outbox.media(Command::Stop { port: self.a.port });
+            desk.outbox.store(Entry::Call(Box::new(self.cdr.clone())));
+            self.seek(desk);
+        }
+    }
+
+    fn keep_answer(&mut self, desk: &mut Desk<'_>, answer: ConsentAnswer) {
+        if let Stage::Asking(question) = std::mem::replace(&mut self.stage, Stage::Answering) {
+            self.cdr.consent = Some(question.answered(answer, desk.now.utc));
+        }
+    }
+
+    // ---- towards somebody who answers ----
+
+    /// Looks for whom the plan names.
+    fn seek(&mut self, desk: &mut Desk<'_>) {
+        match self.plan.target.clone() {
+            Target::User(user) => {
+                self.ringback(desk);
+                self.ring_user(desk, &user, None, desk.settings.ring);
+            }
+            Target::Trunk { trunk, number } => {
+                self.ringback(desk);
+                self.ring_trunk(desk, &trunk, &number, TIMER_C);
+            }
+            Target::Queue(queue) => {
+                self.play(desk, &self.a, MUSIC, Repeat::Forever);
+                let wait = desk.settings.queues.get(&queue).map_or(Duration::ZERO, |queue| queue.wait);
+                self.stage = Stage::Waiting { until: desk.now.instant + wait };
+                desk.news.push(News::Queued { queue, call: self.id });
+            }
+        }
+    }
+
+    /// Somebody answered already hears that it rings.
+    fn ringback(&mut self, desk: &mut Desk<'_>) {
+        if !self.a.is_unanswered() {
+            self.play(desk, &self.a, RINGBACK, Repeat::Forever);
+        }
+    }
+
+    /// An agent is free: their phone rings for this caller.
+    pub(super) fn offer(&mut self, desk: &mut Desk<'_>, agent: &str) {
+        let Stage::Waiting { until } = self.stage else { return };
+        let (Some(agent), Target::Queue(queue)) = (desk.settings.agents.get(agent), &self.plan.target) else { return };
+        let ring = desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.ring);
+        self.refusal = None;
+        self.ring_user(desk, &agent.user, Some(Offer { agent: agent.name.clone(), until }), ring);
+    }
+
+    /// Nobody answered.
+    fn unanswered(&mut self, desk: &mut Desk<'_>, status: Status) {
+        let Stage::Ringing { offer, .. } = std::mem::replace(&mut self.stage, Stage::Ending) else { return };
+        match (offer, &self.plan.target) {
+            (Some(offer), Target::Queue(queue)) => {
+                self.stage = Stage::Waiting { until: offer.until };
+                desk.news.push(News::Missed { queue: queue.clone(), agent: offer.agent, call: self.id });
+            }
+            _ => self.refuse(desk, status, cause(status)),
+        }
+    }
+
+    /// `b` answered: the caller is answered too if they were not, the two are bridged, the permit decides on the recording.
+    fn bridged(&mut self, desk: &mut Desk<'_>, b: LegId) {
+        let Stage::Ringing { offer, .. } = std::mem::replace(&mut self.stage, Stage::Ending) else { return };
+        for other in self.b.iter_mut().filter(|leg| leg.id != b) {
+            other.hang_up(desk, Some(ELSEWHERE));
+        }
+        let agent = offer.map(|offer| offer.agent);
+        if self.a.is_unanswered() {
+            self.a.answer(desk);
+            self.cdr.answered = Some(desk.now.utc);
+        }
+        let leg = self.b.iter().find(|leg| leg.id == b).expect("the leg that answered is ours");
+        let (port, party) = (leg.port, leg.party.clone());
+        desk.outbox.media(Command::Bridge { a: self.a.port, b: port });
+        if let (Some(agent), Target::Queue(queue)) = (&agent, &self.plan.target) {
+            desk.news.push(News::Unqueued { queue: queue.clone(), call: self.id });
+            desk.news.push(News::Talking { agent: agent.clone(), call: self.id });
+        }
+        let by_name = agent.as_ref().and_then(|name| desk.settings.agents.get(name));
+        let by_user = || desk.settings.agents.values().find(|agent| party == Party::User(agent.user.clone()));
+        let on_file = by_name.or_else(by_user);
+        self.cdr.agent = on_file.map(|agent| agent.name.clone()).or(match &party {
+            Party::User(user) => Some(user.clone()),
+            Party::Trunk(_) => None,
+        });
+        self.cdr.bridged = Some(desk.now.utc);
+        if self.plan.consent != ConsentMode::Never && self.cdr.unrecorded.is_none() {
+            match (consent::permit(self.id, self.cdr.consent.as_ref(), on_file), self.plan.retention.clone()) {
+                (Ok(permit), Some(keep)) => {
+                    let id = RecordingId(desk.ids.long() & ID_BITS);
+                    self.cdr.recording = Some(id);
+                    self.recording =
+                        Some(Recording::begin(permit, id, (self.a.port, port), keep, desk.now.utc, desk.outbox));
+                }
+                (Ok(_), None) => self.unrecorded(desk, "the route names no retention policy".into()),
+                (Err(why), _) => self.unrecorded(desk, why.into()),
+            }
+        }
+        desk.outbox.store(Entry::Call(Box::new(self.cdr.clone())));
+        self.stage = Stage::Talking { b, agent };
+        self.settle_hold(desk);
+    }
+
+    // ---- what the far sides say ----
+
+    /// A response to a request of a leg.
+    pub(super) fn response(&mut self, desk: &mut Desk<'_>, leg: LegId, client: ClientId, response: &Message, flow: Flow) {
+        let Some(answering) = self.leg(leg) else { return };
+        let outcome = answering.response(desk, client, response, flow);
+        self.outcome(desk, leg, outcome);
+        self.tidy();
+    }
+
+    /// A request of a leg that got no final response.
+    pub(super) fn failed(&mut self, desk: &mut Desk<'_>, leg: LegId, client: ClientId, status: Status) {
+        let Some(failing) = self.leg(leg) else { return };
+        let outcome = failing.failed(desk, client, status);
+        self.outcome(desk, leg, outcome);
+        self.tidy();
+    }
+
+    fn outcome(&mut self, desk: &mut Desk<'_>, leg: LegId, outcome: Outcome) {
+        match outcome {
+            Outcome::Nothing => self.settle_hold(desk),
+            Outcome::Ringing { early } => self.rings(desk, leg, early),
+            Outcome::Answered => self.bridged(desk, leg),
+            Outcome::Refused(status) => self.declined(desk, status),
+            Outcome::Lost => self.finish(desk, "a side was lost", None),
+        }
+    }
+
+    /// A request inside one of the dialogs; ACK and CANCEL have their own ways.
+    pub(super) fn request(&mut self, desk: &mut Desk<'_>, leg: LegId, server: ServerId, request: &Message, flow: Flow) {
+        let id = self.id;
+        let Some(asked) = self.leg(leg).filter(|leg| leg.owns(request)) else {
+            return desk.endpoint.respond(desk.now.instant, server, Outgoing::response(Status::of(481), request, None));
+        };
+        debug_assert_eq!(asked.call, id, "legs know their call");
+        if let Err(status) = asked.accept(request) {
+            return desk.endpoint.respond(desk.now.instant, server, Outgoing::response(status, request, None));
+        }
+        let ok = || Outgoing::response(Status::of(200), request, None);
+        let response = match request.method() {
+            Some(Method::Bye) => {
+                asked.left(desk);
+                desk.endpoint.respond(desk.now.instant, server, ok());
+                let cause = if leg == self.a.id { "caller hung up" } else { "agent hung up" };
+                self.left(desk, leg, cause);
+                self.tidy();
+                return;
+            }
+            Some(Method::Invite | Method::Update) => asked.renegotiate(desk, server, request, flow),
+            Some(Method::Info) => {
+                self.informed(desk, leg, request);
+                ok()
+            }
+            _ => ok(),
+        };
+        desk.endpoint.respond(desk.now.instant, server, response);
+        self.settle_hold(desk);
+    }
+
+    /// INFO: a key while it matters to us, passed on while two talk.
+    fn informed(&mut self, desk: &mut Desk<'_>, from: LegId, request: &Message) {
+        let (kind, body) = ["application/dtmf-relay", "application/dtmf"]
+            .into_iter()
+            .find_map(|kind| Some((kind, request.body_of(kind)?)))
+            .unwrap_or_default();
+        let Some(digit) = digit(body) else { return };
+        match self.stage {
+            Stage::Talking { b, .. } => {
+                let to = if from == b { self.a.id } else { b };
+                if let Some(leg) = self.leg(to) {
+                    leg.inform(desk, kind, body);
+                }
+            }
+            _ => self.pressed(desk, from, digit),
+        }
+    }
+
+    /// A side said BYE.
+    fn left(&mut self, desk: &mut Desk<'_>, leg: LegId, cause: &'static str) {
+        match self.stage {
+            Stage::Talking { b, .. } if leg != self.a.id && leg != b => {}
+            _ if leg == self.a.id || matches!(self.stage, Stage::Talking { .. }) => self.finish(desk, cause, None),
+            _ => {}
+        }
+    }
+
+    /// The caller's CANCEL.
+    pub(super) fn cancelled(&mut self, desk: &mut Desk<'_>) {
+        self.a.cancelled(desk);
+        self.finish(desk, "caller hung up", Some(Status::of(487)));
+    }
+
+    /// A far side fell silent although it should speak.
+    pub(super) fn silent(&mut self, desk: &mut Desk<'_>, leg: LegId) {
+        if matches!(self.stage, Stage::Talking { .. }) && self.leg(leg).is_some_and(|leg| !leg.is_leaving()) {
+            self.finish(desk, "no audio", None);
+        }
+    }
+
+    // ---- the end ----
+
+    /// Refuses an unanswered caller with `status`, or hangs an answered one up.
+    fn refuse(&mut self, desk: &mut Desk<'_>, status: Status, cause: &'static str) {
+        self.a.refuse(desk, status);
+        self.finish(desk, cause, Some(status));
+    }
+
+    /// Ends every leg and the recording. The first cause stays.
+    pub(super) fn finish(&mut self, desk: &mut Desk<'_>, cause: &'static str, status: Option<Status>) {
+        if self.cdr.ended.is_some() {
+            return;
+        }
+        if matches!(self.stage, Stage::Asking(_)) {
+            self.keep_answer(desk, ConsentAnswer::Left);
+        }
+        match (std::mem::replace(&mut self.stage, Stage::Ending), &self.plan.target) {
+            (Stage::Waiting { .. }, Target::Queue(queue)) => {
+                desk.news.push(News::Unqueued { queue: queue.clone(), call: self.id });
+            }
+            (Stage::Ringing { offer: Some(offer), .. }, Target::Queue(queue)) => {
+                desk.news.push(News::Unqueued { queue: queue.clone(), call: self.id });
+                desk.news.push(News::Spared { agent: offer.agent, call: self.id });
+            }
+            (Stage::Talking { agent: Some(agent), .. }, Target::Queue(queue)) => {
+                let wrap_up = desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.wrap_up);
+                desk.news.push(News::Finished { agent, call: self.id, wrap_up });
+            }
+            _ => {}
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.end(desk.outbox);
+        }
+        for leg in std::iter::once(&mut self.a).chain(&mut self.b) {
+            leg.hang_up(desk, None);
+        }
+        self.tidy();
+        if self.plan.consent != ConsentMode::Never {
+            self.unrecorded(desk, "nobody talked".into());
+        }
+        self.cdr.ended = Some(desk.now.utc);
+        self.cdr.end_cause = Some(cause.to_owned());
+        self.cdr.status = status.map(Status::code);
+        desk.outbox.store(Entry::Call(Box::new(self.cdr.clone())));
+        desk.outbox.log(Fact::CallEnded { call: self.id, cause: cause.to_owned() });
+    }
+
+    // ---- the recording ----
+
+    pub(super) fn recording(&self) -> Option<RecordingId> {
+        self.recording.as_ref().map(Recording::id)
+    }
+
+    /// Whether the next commit may be the one that lets audio reach the disk.
+    pub(super) fn awaits_commit(&self) -> bool {
+        self.recording.as_ref().is_some_and(Recording::awaits_commit)
+    }
+
+    /// The journal is committed up to `entry`.
+    pub(super) fn stored(&mut self, desk: &mut Desk<'_>, entry: EntryId) {
+        if let Some(recording) = &mut self.recording {
+            recording.stored(entry, desk.outbox);
+        }
+    }
+
+    /// The file is whole.
+    pub(super) fn sealed(&mut self, desk: &mut Desk<'_>, sealed: Sealed) {
+        if let Some(recording) = &mut self.recording {
+            let entry = Entry::Sealed { recording: recording.id(), sealed, at: desk.now.utc };
+            recording.over(entry, desk.outbox);
+        }
+    }
+
+    /// The recorder gave up; the call goes on.
+    pub(super) fn recording_failed(&mut self, desk: &mut Desk<'_>, cause: String) {
+        if let Some(recording) = &mut self.recording {
+            let id = recording.id();
+            desk.outbox.log(Fact::RecordingFailed { recording: id, cause: cause.clone() });
+            recording.over(Entry::RecordingFailed { recording: id, cause, at: desk.now.utc }, desk.outbox);
+        }
+    }
+
+    // ---- time ----
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let stage = match &self.stage {
+            Stage::Asking(question) => question.deadline(),
+            Stage::Waiting { until } | Stage::Ringing { until, .. } => Some(*until),
+            Stage::Opening | Stage::Answering | Stage::Talking { .. } | Stage::Ending => None,
+        };
+        self.b.iter().chain([&self.a]).filter_map(Leg::deadline).chain(stage).min()
+    }
+
+    pub(super) fn timeout(&mut self, desk: &mut Desk<'_>) {
+        let now = desk.now.instant;
+        match &self.stage {
+            Stage::Asking(question) => {
+                if let Some(answer) = question.expired(now) {
+                    self.answered(desk, answer);
+                }
+            }
+            Stage::Waiting { until } if *until <= now => self.finish(desk, "waited too long", None),
+            Stage::Ringing { until, .. } if *until <= now => {
+                for leg in &mut self.b {
+                    leg.hang_up(desk, None);
+                }
+                self.unanswered(desk, Status::of(480));
+            }
+            _ => {}
+        }
+        let legs: Vec<LegId> = self.b.iter().chain([&self.a]).map(|leg| leg.id).collect();
+        for id in legs {
+            if let Some(leg) = self.leg(id) {
+                let outcome = leg.timeout(desk);
+                if outcome != Outcome::Nothing {
+                    self.outcome(desk, id, outcome);
+                }
+            }
+        }
+        self.tidy();
+    }
+
+    /// For the admin.
+    pub(super) fn row(&self) -> CallRow {
+        CallRow {
+            call: self.id.to_string(),
+            direction: match self.cdr.direction {
+                CallDirection::Inbound => "inbound".into(),
+                CallDirection::Outbound => "outbound".into(),
+                CallDirection::Internal => "internal".into(),
+            },
+            from: self.cdr.from.reveal().clone(),
+            to: self.cdr.to.reveal().clone(),
+            state: match &self.stage {
+                Stage::Opening | Stage::Answering => "starting".into(),
+                Stage::Asking(_) => "asking".into(),
+                Stage::Waiting { .. } => "waiting".into(),
+                Stage::Ringing { .. } => "ringing".into(),
+                Stage::Talking { .. } if self.is_held() => "on hold".into(),
+                Stage::Talking { .. } => "talking".into(),
+                Stage::Ending => "ending".into(),
+            },
+            route: self.cdr.route.clone(),
+            queue: self.cdr.queue.clone(),
+            agent: self.cdr.agent.clone(),
+            started: self.cdr.started.to_string(),
+            answered: self.cdr.answered.map(|at| at.to_string()),
+            consent: self.cdr.consent.as_ref().map(|consent| consent.answer.as_str().to_owned()),
+            recording: self.cdr.recording.map(|recording| recording.to_string()),
+            unrecorded: self.cdr.unrecorded.clone(),
+        }
+    }
+}
+
+/// A refusal in words.
+fn cause(status: Status) -> &'static str {
+    match status.code() {
+        486 | 600 => "busy",
+        408 | 480 | 487 => "no answer",
+        403 | 603 => "declined",
+        404 | 604 => "not found",
+        488 | 606 => "no media in common",
+        _ => "refused",
+    }
+}
+
+/// The key of an INFO body: `Signal=1` lines, or the bare key.
+fn digit(body: &[u8]) -> Option<char> {
+    let text = std::str::from_utf8(body).ok()?;
+    let signal = text.lines().find_map(|line| line.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("signal")));
+    let key = signal.map_or(text, |(_, value)| value).trim();
+    let mut keys = key.chars();
+    let digit = keys.next().filter(|key| key.is_ascii_digit() || matches!(key, '*' | '#' | 'A'..='D'))?;
+    keys.next().is_none().then_some(digit)
+}

@@ -79,6 +79,12 @@ impl Dialog {
         todo!()
     }
 
+    /// Requests begin with so many Max-Forwards instead of 70.
+    pub fn with_max_forwards(self, hops: u8) -> Dialog {
+        let _ = hops;
+        todo!()
+    }
+
     /// From the database; good for a BYE.
     pub fn recalled(remembered: &Remembered, contact: Uri) -> Option<Dialog> {
         let _ = (remembered, contact);

@@ -1,0 +1,154 @@
+//! What a call acts with: everything it may touch of the switch while it handles one thing, and the news it leaves behind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::leg::{LegId, Party};
+use crate::media::{PlayId, PortId};
+use crate::switch::Now;
+use crate::switch::journal::CallId;
+use crate::switch::outbox::Outbox;
+use crate::switch::registrar::Registrar;
+use crate::switch::settings::Settings;
+use crate::switch::trunk::Trunks;
+use crate::wire::flow::{Flow, Transport};
+use crate::wire::sip::auth;
+use crate::wire::sip::endpoint::{ClientId, Endpoint, ServerId};
+use crate::wire::sip::headers::Name;
+use crate::wire::sip::ids::Ids;
+use crate::wire::sip::message::{Message, Method};
+use crate::wire::sip::outgoing::Outgoing;
+use crate::wire::sip::uri::Uri;
+
+#[derive(Clone, Copy, Debug)]
+enum Transaction {
+    Client(ClientId),
+    Server(ServerId),
+}
+
+/// Who is meant by a number of the wire's or the media's.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    pub(crate) clients: BTreeMap<ClientId, (CallId, LegId)>,
+    pub(crate) servers: BTreeMap<ServerId, (CallId, LegId)>,
+    pub(crate) ports: BTreeMap<PortId, (CallId, LegId)>,
+    pub(crate) tags: BTreeMap<String, (CallId, LegId)>,
+    used: BTreeMap<CallId, Vec<Transaction>>,
+    last_port: u64,
+    last_play: u64,
+}
+
+impl Keys {
+    /// A new port of a leg's.
+    pub(super) fn port(&mut self, call: CallId, leg: LegId) -> PortId {
+        self.last_port += 1;
+        let port = PortId(self.last_port);
+        self.ports.insert(port, (call, leg));
+        port
+    }
+
+    /// A new playing.
+    pub(super) fn play(&mut self) -> PlayId {
+        self.last_play += 1;
+        PlayId(self.last_play)
+    }
+
+    /// A request of a leg's.
+    pub(super) fn client(&mut self, client: ClientId, leg: (CallId, LegId)) {
+        self.clients.insert(client, leg);
+        self.used.entry(leg.0).or_default().push(Transaction::Client(client));
+    }
+
+    /// An INVITE to a leg, whose ACK or CANCEL is to find it.
+    pub(super) fn server(&mut self, server: ServerId, leg: (CallId, LegId)) {
+        self.servers.insert(server, leg);
+        self.used.entry(leg.0).or_default().push(Transaction::Server(server));
+    }
+
+    /// A call is over; its legs have taken their ports and tags with them.
+    pub(crate) fn forget(&mut self, call: CallId) {
+        for transaction in self.used.remove(&call).unwrap_or_default() {
+            match transaction {
+                Transaction::Client(client) => drop(self.clients.remove(&client)),
+                Transaction::Server(server) => drop(self.servers.remove(&server)),
+            }
+        }
+    }
+
+    /// Whether nothing is remembered of any call.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.clients.is_empty() && self.servers.is_empty() && self.ports.is_empty() && self.tags.is_empty() && self.used.is_empty()
+    }
+}
+
+/// What the rest of the switch should know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum News {
+    /// A leg of this user's began.
+    Engaged(String),
+    /// It ended.
+    Disengaged(String),
+    /// A trunk has a place again.
+    TrunkFree(String),
+    /// A caller waits.
+    Queued { queue: String, call: CallId },
+    /// A caller waits no more.
+    Unqueued { queue: String, call: CallId },
+    /// An agent did not take the offer; the caller waits on.
+    Missed { queue: String, agent: String, call: CallId },
+    /// The caller left while the agent's phone rang.
+    Spared { agent: String, call: CallId },
+    /// Agent and caller talk.
+    Talking { agent: String, call: CallId },
+    /// They have finished.
+    Finished { agent: String, call: CallId, wrap_up: Duration },
+}
+
+/// See the module.
+pub(crate) struct Desk<'a> {
+    pub(crate) now: Now,
+    pub(crate) settings: &'a Settings,
+    pub(crate) registrar: &'a Registrar,
+    pub(crate) trunks: &'a mut Trunks,
+    pub(crate) endpoint: &'a mut Endpoint,
+    pub(crate) outbox: &'a mut Outbox,
+    pub(crate) ids: &'a mut Ids,
+    pub(crate) keys: &'a mut Keys,
+    pub(crate) news: &'a mut Vec<News>,
+}
+
+impl Desk<'_> {
+    /// Our Contact towards a flow.
+    pub(super) fn contact(&self, flow: Flow) -> Uri {
+        let contact = Uri::sip(Some("tonspur"), self.settings.listener(flow.listener).advertise);
+        match flow.transport {
+            Transport::Udp => contact,
+            Transport::Tcp => contact.with_param("transport", "tcp"),
+        }
+    }
+
+    /// Sends a request of a leg's, whose responses will find it.
+    pub(super) fn request(&mut self, leg: (CallId, LegId), flow: Flow, request: Outgoing) -> ClientId {
+        let client = self.endpoint.request(self.now.instant, flow, request);
+        self.keys.client(client, leg);
+        client
+    }
+
+    /// The answer to a challenge of a trunk's: to its own gateway, and to nobody else.
+    pub(super) fn authorization(&mut self, party: &Party, challenge: &Message) -> Option<(Name, String)> {
+        let Party::Trunk(trunk) = party else { return None };
+        let gateway = self.settings.trunks.get(trunk)?.gateway.as_ref()?;
+        let known_by = gateway.credentials.as_ref()?;
+        // Towards a gateway the To names the very URI that was requested.
+        let uri = challenge.to().uri.to_string();
+        auth::answer(
+            challenge,
+            &Method::Invite,
+            &uri,
+            &known_by.user,
+            known_by.password.reveal(),
+            known_by.realm.as_deref(),
+            self.ids,
+        )
+    }
+}

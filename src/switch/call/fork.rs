@@ -1,0 +1,150 @@
+//! Forking: several phones of one user ring at once, the first that answers has the call.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::desk::Desk;
+use super::leg::{Leg, LegId, Party};
+use super::{Call, Offer, Stage};
+use crate::media::Command;
+use crate::switch::settings::{Profile, Settings};
+use crate::wire::flow::{Flow, ListenerId, Transport};
+use crate::wire::sip::dialog::Dialog;
+use crate::wire::sip::headers::Address;
+use crate::wire::sip::message::Status;
+use crate::wire::sip::uri::Uri;
+
+/// A caller who withholds the number (RFC 3323 §4.1.1.3).
+const ANONYMOUS: &str = "anonymous";
+
+impl Call {
+    /// Rings every phone of `user`.
+    pub(super) fn ring_user(&mut self, desk: &mut Desk<'_>, user: &str, offer: Option<Offer>, ring: Duration) {
+        let number = self.caller.number.as_ref().map_or(ANONYMOUS, |number| number.reveal());
+        let from = Uri::at_domain(number, &desk.settings.domain);
+        let from = match &self.caller.name {
+            Some(name) => Address::named(name.reveal(), from),
+            None => Address::new(from),
+        };
+        let to = Address::new(Uri::at_domain(user, &desk.settings.domain));
+        let phones: Vec<(Uri, Flow)> =
+            desk.registrar.of(user).iter().map(|bound| (bound.contact.for_request(), bound.binding.flow)).collect();
+        self.stage = Stage::Ringing { until: desk.now.instant + ring, offer };
+        for (contact, flow) in phones {
+            self.call_out(desk, Party::User(user.to_owned()), from.clone(), to.clone(), contact, flow);
+        }
+        if self.b.iter().all(Leg::is_leaving) {
+            self.unanswered(desk, Status::of(480));
+        }
+    }
+
+    /// Calls out through a trunk's gateway.
+    pub(super) fn ring_trunk(&mut self, desk: &mut Desk<'_>, trunk: &str, number: &str, ring: Duration) {
+        let settings = desk.settings;
+        self.stage = Stage::Ringing { until: desk.now.instant + ring, offer: None };
+        let way = settings.trunks.get(trunk).and_then(|trunk| {
+            let gateway = trunk.gateway.as_ref()?;
+            Some((trunk, gateway, listener(settings, gateway.transport, gateway.address)?))
+        });
+        let Some((trunk, gateway, listener)) = way else { return self.unanswered(desk, Status::of(503)) };
+        if !desk.trunks.take(trunk) {
+            return self.unanswered(desk, Status::of(503));
+        }
+        let at_gateway = |user: &str| match &gateway.domain {
+            Some(domain) => Uri::at_domain(user, domain),
+            None => Uri::sip(Some(user), gateway.address),
+        };
+        let own = match &self.caller.party {
+            Party::User(user) => settings.users.get(user).and_then(|user| user.caller_id.as_ref()),
+            Party::Trunk(_) => self.caller.number.as_ref(),
+        };
+        let shown = own.or(gateway.caller_id.as_ref()).map_or(ANONYMOUS, |number| number.reveal());
+        let from = Address::new(at_gateway(shown));
+        let flow = Flow { listener, transport: gateway.transport, remote: gateway.address, connection: None };
+        let target = at_gateway(number);
+        self.call_out(desk, Party::Trunk(trunk.name.clone()), from, Address::new(target.clone()), target, flow);
+    }
+
+    fn call_out(&mut self, desk: &mut Desk<'_>, party: Party, from: Address, to: Address, target: Uri, flow: Flow) {
+        let reach = desk.settings.listener(flow.listener).reach;
+        let contact = desk.contact(flow);
+        let local = from.tagged(&desk.ids.tag());
+        let call_id = desk.ids.call_id();
+        let sequence = 1 + desk.ids.word() % 10_000;
+        let dialog = Dialog::calling(&call_id, local, to, target, Vec::new(), flow, reach, contact, sequence)
+            .with_max_forwards(self.max_forwards);
+        self.legs += 1;
+        let leg = Leg::calling(desk, self.id, LegId(self.legs), party, dialog, self.a.port);
+        self.b.push(leg);
+    }
+
+    /// A B-leg's port is bound: its INVITE goes out.
+    pub(super) fn invite(&mut self, desk: &mut Desk<'_>, leg: LegId, rtp: SocketAddr) {
+        let Some(calling) = self.leg(leg).filter(|leg| !leg.is_leaving()) else { return };
+        calling.opened(desk, rtp).expect("a leg of ours has no offer to refuse");
+        let give_up = match &calling.party {
+            Party::Trunk(trunk) => {
+                desk.settings.trunks.get(trunk).and_then(|trunk| trunk.gateway.as_ref()).map(|gateway| gateway.timeout)
+            }
+            Party::User(_) => None,
+        };
+        calling.invite(desk, None, give_up);
+    }
+
+    /// A phone rings: so it does for an unanswered caller, who hears early audio if there is just one to hear.
+    pub(super) fn rings(&mut self, desk: &mut Desk<'_>, leg: LegId, early: bool) {
+        if !matches!(self.stage, Stage::Ringing { .. }) || !self.a.is_unanswered() {
+            return;
+        }
+        let early = early && self.b.len() == 1;
+        if early && let Some(b) = self.b.iter().find(|b| b.id == leg) {
+            desk.outbox.media(Command::Bridge { a: self.a.port, b: b.port });
+        }
+        self.a.ring(desk, early);
+    }
+
+    /// A B-leg is over without an answer. When it was the last, the most telling refusal is the caller's (RFC 3261 §16.7, step 6).
+    pub(super) fn declined(&mut self, desk: &mut Desk<'_>, status: Status) {
+        if !matches!(self.stage, Stage::Ringing { .. }) {
+            return;
+        }
+        let worst = self.refusal.map_or(status, |known| std::cmp::min_by_key(known, status, |status| rank(*status)));
+        self.refusal = Some(worst);
+        if worst.code() >= 600 {
+            for leg in &mut self.b {
+                leg.hang_up(desk, None);
+            }
+        }
+        if self.b.iter().all(Leg::is_leaving) {
+            self.unanswered(desk, outward(worst));
+        }
+    }
+}
+
+/// The most telling comes first: 6xx, then the lowest class; a mere time-out last.
+fn rank(status: Status) -> (bool, bool, u16) {
+    (status.code() < 600, status == Status::of(408), status.code())
+}
+
+/// What of a B-leg's refusal is the caller's business. Challenges and redirects were meant for us, protocol errors are ours.
+fn outward(status: Status) -> Status {
+    match status.code() {
+        300..=399 => Status::of(480),
+        401 | 407 => Status::of(503),
+        400 | 402 | 405..=406 | 413..=416 | 420..=423 | 481..=483 | 491 | 493 | 505 | 513 => Status::of(500),
+        _ => status,
+    }
+}
+
+/// The listener to reach a carrier from: an external one of its transport and address family, else any such.
+fn listener(settings: &Settings, transport: Transport, to: SocketAddr) -> Option<ListenerId> {
+    let fits = |profile: Option<Profile>| {
+        settings.listeners.iter().position(|listener| {
+            listener.transport == transport
+                && listener.bind.is_ipv4() == to.is_ipv4()
+                && profile.is_none_or(|profile| listener.profile == profile)
+        })
+    };
+    let place = fits(Some(Profile::External)).or_else(|| fits(None))?;
+    u16::try_from(place).ok().map(ListenerId)
+}

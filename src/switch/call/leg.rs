@@ -1,0 +1,654 @@
+//! A leg: one party as the call sees it, a dialog and a media port. Each leg negotiates with its own far side alone; the media port
+//! converts between them, so that a hold or a new address of one side is no matter of the other's.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::desk::{Desk, News};
+use crate::media::{Command, PortId, Remote};
+use crate::switch::journal::{CallId, Entry};
+use crate::switch::settings::Profile;
+use crate::wire::flow::Flow;
+use crate::wire::sdp::negotiation::{Agreed, Direction, Session};
+use crate::wire::sip::dialog::Dialog;
+use crate::wire::sip::endpoint::{ALLOW, ClientId, ServerId};
+use crate::wire::sip::headers::Name;
+use crate::wire::sip::message::{Message, Method, Status};
+use crate::wire::sip::outgoing::Outgoing;
+
+/// A leg of a call, numbered in the order they began; the caller's is 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct LegId(pub(crate) u32);
+
+/// Whose leg it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Party {
+    /// A user's phone.
+    User(String),
+    /// A carrier.
+    Trunk(String),
+}
+
+/// SDP as a Content-Type.
+pub(super) const SDP: &str = "application/sdp";
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) call: CallId,
+    pub(super) id: LegId,
+    pub(super) party: Party,
+    pub(super) port: PortId,
+    profile: Profile,
+    port_state: Port,
+    session: Option<Session>,
+    dialog: Dialog,
+    tag: String,
+    state: State,
+    /// What we tell this side of the other: `SendOnly` while the other side holds.
+    wanted: Direction,
+    told: Direction,
+    /// Whether the journal has this dialog.
+    remembered: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Port {
+    Asked,
+    Open,
+    Closing,
+    Closed,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Their INVITE awaits our final answer; `answer` is our SDP, once their offer is read.
+    Invited { server: ServerId, request: Box<Message>, answer: Option<Vec<u8>> },
+    /// Our 2xx awaits its ACK; `bye` when we have hung up meanwhile (RFC 3261 §15: no BYE before the ACK).
+    Answered { server: ServerId, offered: bool, bye: Option<Option<&'static str>> },
+    /// Nothing sent yet.
+    Opening,
+    /// Our INVITE awaits its final answer.
+    Calling { client: ClientId, authorised: bool, give_up: Option<Instant> },
+    /// We have lost interest in the answer.
+    Cancelling { client: ClientId },
+    /// Confirmed.
+    Up(Exchange),
+    /// Our BYE awaits its answer.
+    Leaving { client: ClientId },
+    /// The dialog is over.
+    Gone,
+}
+
+/// A re-INVITE in progress, ours or theirs (RFC 3261 §14).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Exchange {
+    Idle,
+    Ours { client: ClientId, direction: Direction },
+    /// Our 2xx to their offerless re-INVITE carries an offer; the ACK brings the answer.
+    Theirs { server: ServerId },
+    /// After a 491: not before then.
+    Later { at: Instant },
+}
+
+/// What a response meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Outcome {
+    /// Nothing that concerns the call.
+    Nothing,
+    /// Their phone rings; `early`: and sends audio already.
+    Ringing { early: bool },
+    /// They answered, media is agreed.
+    Answered,
+    /// They will not talk: the leg is over.
+    Refused(Status),
+    /// An established leg is over without a BYE of theirs.
+    Lost,
+}
+
+impl Leg {
+    /// The caller's, from their INVITE.
+    pub(super) fn invited(
+        desk: &mut Desk<'_>,
+        call: CallId,
+        party: Party,
+        server: ServerId,
+        request: Message,
+        flow: Flow,
+    ) -> Leg {
+        let tag = desk.ids.tag();
+        let listener = desk.settings.listener(flow.listener);
+        let dialog = Dialog::answering(&request, flow, listener.reach, &tag, desk.contact(flow));
+        let state = State::Invited { server, request: Box::new(request), answer: None };
+        let profile = listener.profile;
+        Leg::begin(desk, call, LegId(0), party, profile, dialog, tag, state, None)
+    }
+
+    /// One of ours to a phone or gateway; the INVITE follows when its port is open. `dialog` carries our tag.
+    pub(super) fn calling(desk: &mut Desk<'_>, call: CallId, id: LegId, party: Party, dialog: Dialog, near: PortId) -> Leg {
+        let profile = desk.settings.listener(dialog.flow().listener).profile;
+        let tag = dialog.id().local_tag.into();
+        Leg::begin(desk, call, id, party, profile, dialog, tag, State::Opening, Some(near))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "both ways to begin a leg meet here")]
+    fn begin(
+        desk: &mut Desk<'_>,
+        call: CallId,
+        id: LegId,
+        party: Party,
+        profile: Profile,
+        dialog: Dialog,
+        tag: String,
+        state: State,
+        near: Option<PortId>,
+    ) -> Leg {
+        let port = desk.keys.port(call, id);
+        desk.keys.tags.insert(tag.clone(), (call, id));
+        if let State::Invited { server, .. } = &state {
+            desk.keys.server(*server, (call, id));
+        }
+        if let Party::User(user) = &party {
+            desk.news.push(News::Engaged(user.clone()));
+        }
+        let address = desk.settings.rtp.bind[profile as usize];
+        desk.outbox.media(Command::Open { port, near, address, ssrc: desk.ids.word() });
+        Leg {
+            call,
+            id,
+            party,
+            port,
+            profile,
+            port_state: Port::Asked,
+            session: None,
+            dialog,
+            tag,
+            state,
+            wanted: Direction::SendRecv,
+            told: Direction::SendRecv,
+            remembered: false,
+        }
+    }
+
+    /// Neither a dialog nor a port is left.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Gone) && self.port_state == Port::Closed
+    }
+
+    /// The dialog is over, or about to be.
+    pub(super) fn is_leaving(&self) -> bool {
+        match &self.state {
+            State::Cancelling { .. } | State::Leaving { .. } | State::Gone => true,
+            State::Answered { bye, .. } => bye.is_some(),
+            State::Invited { .. } | State::Opening | State::Calling { .. } | State::Up(_) => false,
+        }
+    }
+
+    /// Their INVITE still has no final answer.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Invited { .. })
+    }
+
+    /// The far side wants to hear nothing from us: it has put us on hold.
+    pub(super) fn holds(&self) -> bool {
+        self.agreed().is_some_and(|agreed| agreed.rtp.is_none() || !agreed.direction.sends())
+    }
+
+    fn agreed(&self) -> Option<&Agreed> {
+        self.session.as_ref().and_then(Session::agreed)
+    }
+
+    /// The port is bound: SDP can be written. Of an INVITE with an offer, the answer is made now.
+    pub(super) fn opened(&mut self, desk: &mut Desk<'_>, rtp: SocketAddr) -> Result<(), Status> {
+        if self.port_state != Port::Asked {
+            return Ok(());
+        }
+        self.port_state = Port::Open;
+        let shown = SocketAddr::new(desk.settings.rtp.advertise[self.profile as usize], rtp.port());
+        let session = self.session.insert(Session::new(shown, desk.ids.long() >> 1, desk.settings.rtp.codecs.clone()));
+        if let State::Invited { request, answer, .. } = &mut self.state
+            && !request.body().is_empty()
+        {
+            let offer = request.body_of(SDP).ok_or(Status::of(415))?;
+            let (text, _) = session.answer(offer, self.wanted).map_err(|_| Status::of(488))?;
+            *answer = Some(text);
+            self.connect(desk);
+        }
+        Ok(())
+    }
+
+    /// The port could not be bound, or is closed.
+    pub(super) fn port_closed(&mut self, desk: &mut Desk<'_>) {
+        self.port_state = Port::Closed;
+        desk.keys.ports.remove(&self.port);
+    }
+
+    /// Tells the media port what was agreed last.
+    fn connect(&mut self, desk: &mut Desk<'_>) {
+        let Some(agreed) = self.agreed() else { return };
+        let silence = agreed.direction.receives().then_some(desk.settings.silence);
+        let remote = Remote {
+            rtp: agreed.rtp,
+            rtcp: agreed.rtcp,
+            codec: agreed.codec,
+            telephone_event: agreed.telephone_event,
+            direction: agreed.direction,
+        };
+        desk.outbox.media(Command::Connect { port: self.port, remote, silence });
+    }
+
+    /// 180, or 183 with our answer when there is early audio (RFC 3960).
+    pub(super) fn ring(&mut self, desk: &mut Desk<'_>, early: bool) {
+        let State::Invited { server, request, answer } = &self.state else { return };
+        let response = match answer {
+            Some(answer) if early => Outgoing::response(Status::of(183), request, Some(&self.tag)).body(SDP, answer),
+            _ => Outgoing::response(Status::of(180), request, Some(&self.tag)),
+        };
+        let response = response.header(Name::Contact, format_args!("<{}>", self.dialog.contact()));
+        desk.endpoint.respond(desk.now.instant, *server, response);
+    }
+
+    /// 200 with our answer, or our offer if they made none.
+    pub(super) fn answer(&mut self, desk: &mut Desk<'_>) {
+        let State::Invited { server, request, answer } = &self.state else { return };
+        let session = self.session.as_mut().expect("a call goes on only once its port is open");
+        let offered = answer.is_none();
+        let text = answer.clone().unwrap_or_else(|| session.offer(self.wanted));
+        let response = Outgoing::response(Status::of(200), request, Some(&self.tag))
+            .header(Name::Contact, format_args!("<{}>", self.dialog.contact()))
+            .header(Name::Allow, ALLOW)
+            .body(SDP, &text);
+        desk.endpoint.respond(desk.now.instant, *server, response);
+        self.state = State::Answered { server: *server, offered, bye: None };
+        self.remember(desk);
+    }
+
+    /// A final answer other than 2xx to their INVITE.
+    pub(super) fn refuse(&mut self, desk: &mut Desk<'_>, status: Status) {
+        if let State::Invited { server, request, .. } = &self.state {
+            let response = Outgoing::response(status, request, Some(&self.tag));
+            let response = match status.code() {
+                503 => response.header(Name::RetryAfter, 5),
+                415 => response.header(Name::Accept, SDP),
+                _ => response,
+            };
+            desk.endpoint.respond(desk.now.instant, *server, response);
+            self.gone(desk);
+        }
+    }
+
+    /// The ACK of our 2xx; `Err` if it should have brought an answer and did not.
+    pub(super) fn acknowledged(&mut self, desk: &mut Desk<'_>, acked: ServerId, ack: &Message) -> Result<(), Status> {
+        let offered = match &self.state {
+            State::Answered { server, offered, bye } if *server == acked => {
+                if let Some(reason) = *bye {
+                    self.bye(desk, reason);
+                    return Ok(());
+                }
+                *offered
+            }
+            State::Up(Exchange::Theirs { server }) if *server == acked => true,
+            _ => return Ok(()),
+        };
+        self.state = State::Up(Exchange::Idle);
+        if offered {
+            let session = self.session.as_mut().expect("an offer was made");
+            let answer = ack.body_of(SDP).ok_or(Status::of(488))?;
+            session.conclude(answer).map_err(|_| Status::of(488))?;
+            self.connect(desk);
+        }
+        self.reconcile(desk);
+        Ok(())
+    }
+
+    /// No ACK ever came: RFC 3261 §13.3.1.4 ends the dialog.
+    pub(super) fn unacknowledged(&mut self, desk: &mut Desk<'_>) {
+        match self.state {
+            State::Answered { bye, .. } => self.bye(desk, bye.flatten()),
+            State::Up(_) => self.bye(desk, None),
+            _ => {}
+        }
+    }
+
+    /// Sends the INVITE with our offer.
+    pub(super) fn invite(&mut self, desk: &mut Desk<'_>, authorization: Option<(Name, String)>, give_up: Option<Duration>) {
+        let session = self.session.as_mut().expect("the port is open before the INVITE");
+        let offer = session.offer(self.wanted);
+        let authorised = authorization.is_some();
+        let mut request = self.dialog.request(&Method::Invite).header(Name::Allow, ALLOW);
+        if let Some((name, value)) = authorization {
+            request = request.header(name, value);
+        }
+        let client = desk.request(self.key(), self.dialog.flow(), request.body(SDP, &offer));
+        let give_up = give_up.map(|time| desk.now.instant + time);
+        self.state = State::Calling { client, authorised, give_up };
+    }
+
+    fn key(&self) -> (CallId, LegId) {
+        (self.call, self.id)
+    }
+
+    /// Ends this side, whatever it is doing. `reason` is a Reason header (RFC 3326).
+    pub(super) fn hang_up(&mut self, desk: &mut Desk<'_>, reason: Option<&'static str>) {
+        match &mut self.state {
+            State::Invited { .. } => self.refuse(desk, Status::of(480)),
+            State::Answered { bye, .. } => *bye = Some(reason),
+            State::Opening => self.gone(desk),
+            State::Calling { client, .. } => {
+                let client = *client;
+                desk.endpoint.cancel(desk.now.instant, client, reason);
+                self.state = State::Cancelling { client };
+                self.close_port(desk);
+            }
+            State::Up(_) => self.bye(desk, reason),
+            State::Cancelling { .. } | State::Leaving { .. } | State::Gone => {}
+        }
+    }
+
+    fn bye(&mut self, desk: &mut Desk<'_>, reason: Option<&str>) {
+        let mut request = self.dialog.request(&Method::Bye);
+        if let Some(reason) = reason {
+            request = request.header(Name::Reason, reason);
+        }
+        let client = desk.request(self.key(), self.dialog.flow(), request);
+        self.state = State::Leaving { client };
+        self.close_port(desk);
+    }
+
+    /// The dialog is over.
+    fn gone(&mut self, desk: &mut Desk<'_>) {
+        if matches!(self.state, State::Gone) {
+            return;
+        }
+        self.state = State::Gone;
+        desk.keys.tags.remove(&self.tag);
+        if std::mem::take(&mut self.remembered) {
+            desk.outbox.store(Entry::DialogDown { local_tag: self.tag.clone() });
+        }
+        desk.news.push(match &self.party {
+            Party::User(user) => News::Disengaged(user.clone()),
+            Party::Trunk(trunk) => News::TrunkFree(trunk.clone()),
+        });
+        self.close_port(desk);
+    }
+
+    fn close_port(&mut self, desk: &mut Desk<'_>) {
+        if matches!(self.port_state, Port::Asked | Port::Open) {
+            self.port_state = Port::Closing;
+            desk.outbox.media(Command::Close { port: self.port });
+        }
+    }
+
+    fn remember(&mut self, desk: &mut Desk<'_>) {
+        self.remembered = true;
+        desk.outbox.store(Entry::DialogUp { call: self.call, local_tag: self.tag.clone(), dialog: self.dialog.remember() });
+    }
+
+    /// A response to one of our requests of this leg.
+    pub(super) fn response(&mut self, desk: &mut Desk<'_>, client: ClientId, response: &Message, flow: Flow) -> Outcome {
+        let Some(status) = response.status() else { return Outcome::Nothing };
+        match &mut self.state {
+            State::Calling { client: ours, .. } if *ours == client && status.is_provisional() => {
+                self.provisional(desk, response, flow, status)
+            }
+            State::Calling { client: ours, .. } if *ours == client && status.is_success() => {
+                self.confirm(desk, client, response, flow);
+                self.conclude(desk, response)
+            }
+            State::Calling { client: ours, authorised, .. } if *ours == client => {
+                let authorization = if *authorised { None } else { desk.authorization(&self.party, response) };
+                match authorization {
+                    Some(authorization) => {
+                        self.invite(desk, Some(authorization), None);
+                        Outcome::Nothing
+                    }
+                    None => self.refused(desk, status),
+                }
+            }
+            State::Cancelling { client: ours } if *ours == client && !status.is_provisional() => {
+                if status.is_success() {
+                    // CANCEL crossed the 200 (RFC 3261 §9.1): the call is up, so it is hung up.
+                    self.confirm(desk, client, response, flow);
+                    self.bye(desk, None);
+                } else {
+                    self.gone(desk);
+                }
+                Outcome::Nothing
+            }
+            State::Up(Exchange::Ours { client: ours, direction }) if *ours == client && !status.is_provisional() => {
+                let direction = *direction;
+                self.reinvited(desk, client, direction, response, status, flow)
+            }
+            State::Leaving { client: ours } if *ours == client && !status.is_provisional() => {
+                self.gone(desk);
+                Outcome::Nothing
+            }
+            // A 2xx of another fork, after ours was chosen or refused (RFC 3261 §13.2.2.4): acknowledge and leave it.
+            _ if status.is_success() && response.cseq().method == Method::Invite => {
+                let mut other = self.dialog.clone();
+                other.establish(response, flow);
+                desk.endpoint.acknowledge(desk.now.instant, client, other.flow(), other.ack(response.cseq().number));
+                let bye = other.request(&Method::Bye);
+                desk.endpoint.request(desk.now.instant, other.flow(), bye);
+                Outcome::Nothing
+            }
+            _ => Outcome::Nothing,
+        }
+    }
+
+    fn provisional(&mut self, desk: &mut Desk<'_>, response: &Message, flow: Flow, status: Status) -> Outcome {
+        if let State::Calling { give_up, .. } = &mut self.state {
+            *give_up = None;
+        }
+        if status == Status::of(100) {
+            return Outcome::Nothing;
+        }
+        let early = match (response.body_of(SDP), self.session.as_mut()) {
+            (Some(answer), Some(session)) => session.conclude(answer).is_ok(),
+            _ => false,
+        };
+        if response.to().tag().is_some() {
+            self.dialog.establish(response, flow);
+        }
+        if early {
+            self.connect(desk);
+        }
+        Outcome::Ringing { early }
+    }
+
+    /// Takes their 2xx and acknowledges it.
+    fn confirm(&mut self, desk: &mut Desk<'_>, client: ClientId, response: &Message, flow: Flow) {
+        self.dialog.establish(response, flow);
+        desk.endpoint.acknowledge(desk.now.instant, client, self.dialog.flow(), self.dialog.ack(response.cseq().number));
+        self.remember(desk);
+    }
+
+    fn conclude(&mut self, desk: &mut Desk<'_>, response: &Message) -> Outcome {
+        self.state = State::Up(Exchange::Idle);
+        let session = self.session.as_mut().expect("an offer was made");
+        let concluded = match response.body_of(SDP) {
+            Some(answer) => session.conclude(answer).is_ok(),
+            // The answer came with a 1xx (not reliably, but it came).
+            None => session.agreed().is_some(),
+        };
+        if concluded {
+            self.connect(desk);
+            Outcome::Answered
+        } else {
+            self.bye(desk, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
+            Outcome::Refused(Status::of(488))
+        }
+    }
+
+    fn refused(&mut self, desk: &mut Desk<'_>, status: Status) -> Outcome {
+        self.gone(desk);
+        Outcome::Refused(status)
+    }
+
+    fn reinvited(
+        &mut self,
+        desk: &mut Desk<'_>,
+        client: ClientId,
+        direction: Direction,
+        response: &Message,
+        status: Status,
+        flow: Flow,
+    ) -> Outcome {
+        let exchange = match status.code() {
+            200..=299 => {
+                desk.endpoint.acknowledge(desk.now.instant, client, self.dialog.flow(), self.dialog.ack(response.cseq().number));
+                self.dialog.refresh(response, flow);
+                self.told = direction;
+                let session = self.session.as_mut().expect("an offer was made");
+                if response.body_of(SDP).is_some_and(|answer| session.conclude(answer).is_ok()) {
+                    self.connect(desk);
+                }
+                Exchange::Idle
+            }
+            // RFC 3261 §14.1: we own the Call-ID of the legs that we began, and wait longer on them.
+            491 => {
+                let span = if self.id == LegId(0) { 0..200 } else { 210..400 };
+                let tens = span.start + u64::from(desk.ids.word()) % (span.end - span.start);
+                Exchange::Later { at: desk.now.instant + Duration::from_millis(10 * tens) }
+            }
+            // RFC 3261 §12.2.1.2: the far side knows nothing of the dialog any more.
+            408 | 481 => {
+                self.bye(desk, None);
+                return Outcome::Lost;
+            }
+            // A failed re-INVITE leaves everything as it was (RFC 3261 §14.1).
+            _ => {
+                self.told = direction;
+                Exchange::Idle
+            }
+        };
+        self.state = State::Up(exchange);
+        self.reconcile(desk);
+        Outcome::Nothing
+    }
+
+    /// A request of ours got no final response.
+    pub(super) fn failed(&mut self, desk: &mut Desk<'_>, client: ClientId, status: Status) -> Outcome {
+        match self.state {
+            State::Calling { client: ours, .. } if ours == client => self.refused(desk, status),
+            State::Cancelling { client: ours } | State::Leaving { client: ours } if ours == client => {
+                self.gone(desk);
+                Outcome::Nothing
+            }
+            State::Up(Exchange::Ours { client: ours, .. }) if ours == client => {
+                self.bye(desk, None);
+                Outcome::Lost
+            }
+            _ => Outcome::Nothing,
+        }
+    }
+
+    /// Tells this side that the other holds (`SendOnly`), or is back; as soon as no other exchange is under way.
+    pub(super) fn tell(&mut self, desk: &mut Desk<'_>, direction: Direction) {
+        self.wanted = direction;
+        self.reconcile(desk);
+    }
+
+    fn reconcile(&mut self, desk: &mut Desk<'_>) {
+        if self.wanted == self.told || !matches!(self.state, State::Up(Exchange::Idle)) {
+            return;
+        }
+        let session = self.session.as_mut().expect("a leg that is up has agreed on media");
+        let offer = session.offer(self.wanted);
+        let request = self.dialog.request(&Method::Invite).header(Name::Allow, ALLOW).body(SDP, &offer);
+        let client = desk.request(self.key(), self.dialog.flow(), request);
+        self.state = State::Up(Exchange::Ours { client, direction: self.wanted });
+    }
+
+    /// Whether a request claims to be of this dialog rightly.
+    pub(super) fn owns(&self, request: &Message) -> bool {
+        self.dialog.owns(request)
+    }
+
+    /// Checks a request's CSeq (RFC 3261 §12.2.2).
+    pub(super) fn accept(&mut self, request: &Message) -> Result<(), Status> {
+        self.dialog.accept(request)
+    }
+
+    /// Their BYE.
+    pub(super) fn left(&mut self, desk: &mut Desk<'_>) {
+        // A BYE inside the early dialog ends the INVITE too (RFC 3261 §15.1.2).
+        self.refuse(desk, Status::of(487));
+        self.gone(desk);
+    }
+
+    /// Their CANCEL came in time.
+    pub(super) fn cancelled(&mut self, desk: &mut Desk<'_>) {
+        self.refuse(desk, Status::of(487));
+    }
+
+    /// Their re-INVITE or UPDATE; gives the answer.
+    pub(super) fn renegotiate(&mut self, desk: &mut Desk<'_>, server: ServerId, request: &Message, flow: Flow) -> Outgoing {
+        let respond = |code: u16| Outgoing::response(Status::of(code), request, None);
+        match self.state {
+            State::Up(Exchange::Ours { .. }) => return respond(491),
+            // RFC 3311 §5.2, RFC 3261 §14.2: one offer at a time.
+            State::Invited { .. } | State::Answered { .. } | State::Up(Exchange::Theirs { .. }) => {
+                return respond(500).header(Name::RetryAfter, desk.ids.word() % 10);
+            }
+            State::Opening | State::Calling { .. } | State::Cancelling { .. } => return respond(491),
+            State::Leaving { .. } | State::Gone => return respond(481),
+            State::Up(Exchange::Idle | Exchange::Later { .. }) => {}
+        }
+        let session = self.session.as_mut().expect("a leg that is up has agreed on media");
+        let is_invite = request.method() == Some(&Method::Invite);
+        let sdp = match (request.body_of(SDP), is_invite) {
+            (Some(offer), _) => match session.answer(offer, self.wanted) {
+                Ok((answer, _)) => Some(answer),
+                Err(_) => return respond(488),
+            },
+            (None, true) => {
+                let offer = session.offer(self.wanted);
+                self.state = State::Up(Exchange::Theirs { server });
+                desk.keys.server(server, (self.call, self.id));
+                Some(offer)
+            }
+            (None, false) => None,
+        };
+        self.dialog.refresh(request, flow);
+        self.connect(desk);
+        let response = respond(200)
+            .header(Name::Contact, format_args!("<{}>", self.dialog.contact()))
+            .header(Name::Allow, ALLOW);
+        sdp.into_iter().fold(response, |response, sdp| response.body(SDP, &sdp))
+    }
+
+    /// Passes an INFO on, as a request of ours.
+    pub(super) fn inform(&mut self, desk: &mut Desk<'_>, kind: &str, body: &[u8]) {
+        if matches!(self.state, State::Up(_)) {
+            let request = self.dialog.request(&Method::Info).body(kind, body);
+            desk.endpoint.request(desk.now.instant, self.dialog.flow(), request);
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Calling { give_up, .. } => give_up,
+            State::Up(Exchange::Later { at }) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// A gateway that gave no sign of life is given up; a re-INVITE that met another is tried again.
+    pub(super) fn timeout(&mut self, desk: &mut Desk<'_>) -> Outcome {
+        match self.state {
+            State::Calling { client, give_up: Some(at), .. } if at <= desk.now.instant => {
+                desk.endpoint.cancel(desk.now.instant, client, None);
+                self.state = State::Cancelling { client };
+                self.close_port(desk);
+                Outcome::Refused(Status::of(408))
+            }
+            State::Up(Exchange::Later { at }) if at <= desk.now.instant => {
+                self.state = State::Up(Exchange::Idle);
+                self.reconcile(desk);
+                Outcome::Nothing
+            }
+            _ => Outcome::Nothing,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What is worth a line in the log: facts, which the server writes down. None holds anybody's number or name.
+
+use std::net::SocketAddr;
+
+use super::journal::CallId;
+use crate::media::RecordingId;
+use crate::wire::sip::message::Status;
+
+/// One fact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fact {
+    /// For the security log: wrong credentials, after they were asked for.
+    AuthenticationFailed {
+        /// Who tried.
+        source: SocketAddr,
+        /// For what: `REGISTER`, `INVITE`.
+        method: &'static str,
+    },
+    /// For the security log: a call from an address that is no trunk.
+    StrangerRefused {
+        /// Who tried.
+        source: SocketAddr,
+    },
+    /// A call was taken in.
+    CallStarted {
+        /// Which.
+        call: CallId,
+        /// The route it takes.
+        route: String,
+    },
+    /// A call was refused before it began.
+    CallRefused {
+        /// By what status.
+        status: Status,
+        /// Why.
+        why: &'static str,
+    },
+    /// A call is over.
+    CallEnded {
+        /// Which.
+        call: CallId,
+        /// Why.
+        cause: String,
+    },
+    /// A call that should be recorded is not.
+    Unrecorded {
+        /// Which.
+        call: CallId,
+        /// Why.
+        why: String,
+    },
+    /// A recording stopped while its call went on.
+    RecordingFailed {
+        /// Which.
+        recording: RecordingId,
+        /// Why.
+        cause: String,
+    },
+    /// A recording could not be deleted although its time is over.
+    PurgeFailed {
+        /// Which.
+        recording: RecordingId,
+        /// Why.
+        cause: String,
+    },
+}

@@ -1,1 +1,0 @@
-//! Callers waiting for agents.

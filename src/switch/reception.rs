@@ -1,0 +1,173 @@
+//! The reception: who sends a request that belongs to no dialog yet, and what becomes of it.
+
+use super::call::desk::Desk;
+use super::call::{Call, Caller, LegId, Party};
+use super::log::Fact;
+use super::routing::{self, Plan, Target};
+use super::settings::{self, Profile};
+use super::trunk::Trunks;
+use super::{Now, Stopping, Switch};
+use crate::redacted::Redacted;
+use crate::wire::flow::Flow;
+use crate::wire::sip::auth::Refusal;
+use crate::wire::sip::endpoint::{ALLOW, ServerId};
+use crate::wire::sip::headers::Name;
+use crate::wire::sip::message::{Message, Method, Status};
+use crate::wire::sip::outgoing::Outgoing;
+use crate::wire::sip::uri::Scheme;
+
+/// The longest number that is looked up.
+const LONGEST_NUMBER: usize = 64;
+
+impl Switch {
+    /// A request in a transaction of its own; whatever it is, it is answered.
+    pub(super) fn request(&mut self, now: Now, server: ServerId, request: Message, flow: Flow) {
+        if let Some(tag) = request.to().tag() {
+            let to_whom: Option<(_, LegId)> = self.keys.tags.get(tag).copied();
+            return match to_whom.filter(|(call, _)| self.calls.contains_key(call)) {
+                Some((call, leg)) => self.with(now, call, |call, desk| call.request(desk, leg, server, &request, flow)),
+                None => self.respond(now, server, Outgoing::response(Status::of(481), &request, None)),
+            };
+        }
+        let response = match request.method() {
+            Some(Method::Invite) => return self.invited(now, server, request, flow),
+            Some(Method::Register) => self.register(now, &request, flow),
+            Some(Method::Options) => self.options(&request),
+            Some(Method::Bye | Method::Info | Method::Update) => Outgoing::response(Status::of(481), &request, None),
+            _ => Outgoing::response(Status::of(405), &request, None).header(Name::Allow, ALLOW),
+        };
+        self.respond(now, server, response);
+    }
+
+    /// Final answers outside a dialog carry a tag too (RFC 3261 §8.2.6.2); one of chance will do.
+    fn respond(&mut self, now: Now, server: ServerId, response: Outgoing) {
+        self.endpoint.respond(now.instant, server, response.tagged(&self.ids.tag()));
+    }
+
+    fn options(&self, request: &Message) -> Outgoing {
+        let status = if self.stopping == Stopping::No { 200 } else { 503 };
+        Outgoing::response(Status::of(status), request, None)
+            .header(Name::Allow, ALLOW)
+            .header(Name::Accept, "application/sdp")
+            .header(Name::AcceptEncoding, "identity")
+            .header(Name::AcceptLanguage, &self.settings.language)
+            .header(Name::Supported, "")
+    }
+
+    // ---- proof ----
+
+    /// The user whose credentials the request carries; else the answer that asks for them, or refuses.
+    fn authenticate(&mut self, now: Now, request: &Message, flow: Flow, method: &'static str) -> Result<String, Outgoing> {
+        let source = flow.remote.ip();
+        let checked = self.guard.claimed(request).and_then(|user| {
+            let ha1 = self.settings.users.get(&user).map(|user| &user.ha1);
+            self.guard.check(now.instant, source, request, ha1).map(|()| user)
+        });
+        let stale = match checked {
+            Ok(user) => return Ok(user),
+            Err(Refusal::Malformed(wrong)) => return Err(Outgoing::response(wrong.status, request, None).reason(wrong.what)),
+            Err(Refusal::Missing) => false,
+            Err(Refusal::Stale) => true,
+            Err(Refusal::Wrong) => {
+                self.outbox.log(Fact::AuthenticationFailed { source: flow.remote, method });
+                false
+            }
+        };
+        let challenge = Outgoing::response(Status::of(401), request, None);
+        let challenges = self.guard.challenges(now.instant, source, stale);
+        Err(challenges.iter().fold(challenge, |response, value| response.header(Name::WwwAuthenticate, value)))
+    }
+
+    fn register(&mut self, now: Now, request: &Message, flow: Flow) -> Outgoing {
+        if !matches!(request.to().uri.scheme(), Scheme::Sip | Scheme::Sips) {
+            return Outgoing::response(Status::of(400), request, None).reason("To is no address of record");
+        }
+        match self.authenticate(now, request, flow, "REGISTER") {
+            Err(response) => response,
+            // Nobody registers for somebody else.
+            Ok(user) if request.to().uri.user() != Some(&user) => Outgoing::response(Status::of(403), request, None),
+            Ok(user) => self.registrar.register(now, &self.settings, &user, request, flow, &mut self.outbox),
+        }
+    }
+
+    /// Who calls: a trunk by its address, a user by digest; a stranger at the carriers' door is nobody.
+    fn caller(&mut self, now: Now, request: &Message, flow: Flow) -> Result<Caller, Outgoing> {
+        if let Some(trunk) = Trunks::of(&self.settings, flow.remote) {
+            let from = request.from();
+            let number = from.uri.user().filter(|number| *number != "anonymous").map(|number| Redacted::new(number.to_owned()));
+            let name = number.is_some().then_some(from.display.as_ref()).flatten().map(|name| Redacted::new(name.to_string()));
+            return Ok(Caller { party: Party::Trunk(trunk.name.clone()), number, name });
+        }
+        if self.settings.listener(flow.listener).profile == Profile::External {
+            self.outbox.log(Fact::StrangerRefused { source: flow.remote });
+            return Err(Outgoing::response(Status::of(403), request, None));
+        }
+        // What the phone says of itself counts for nothing: the number and name are the proven user's.
+        let extension = self.authenticate(now, request, flow, "INVITE")?;
+        let name = self.settings.users.get(&extension).map(|user| user.name.clone());
+        Ok(Caller { party: Party::User(extension.clone()), number: Some(Redacted::new(extension)), name })
+    }
+
+    // ---- calls ----
+
+    fn invited(&mut self, now: Now, server: ServerId, request: Message, flow: Flow) {
+        let caller = match self.caller(now, &request, flow) {
+            Ok(caller) => caller,
+            Err(response) => return self.respond(now, server, response),
+        };
+        match self.planned(&caller, &request) {
+            Ok((plan, number)) => {
+                let Switch { settings, registrar, trunks, endpoint, outbox, ids, keys, news, .. } = self;
+                let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
+                let call = Call::begin(&mut desk, plan, caller, number, server, request, flow);
+                self.calls.insert(call.id, call);
+            }
+            Err((status, why)) => {
+                self.outbox.log(Fact::CallRefused { status, why });
+                let refusal = Outgoing::response(status, &request, None);
+                let refusal = if status.code() == 503 { refusal.header(Name::RetryAfter, 5) } else { refusal };
+                self.respond(now, server, refusal);
+            }
+        }
+    }
+
+    /// Whether the call may begin, and where it goes; takes the trunk's place for it.
+    fn planned(&mut self, caller: &Caller, request: &Message) -> Result<(Plan, String), (Status, &'static str)> {
+        if self.stopping != Stopping::No {
+            return Err((Status::of(503), "the switch is stopping"));
+        }
+        if request.max_forwards() == Some(0) {
+            return Err((Status::of(483), "too many hops"));
+        }
+        let number = request.uri().and_then(|uri| uri.user()).filter(|number| number.len() <= LONGEST_NUMBER);
+        let number = number.ok_or((Status::of(404), "no number"))?.to_owned();
+        let by = match &caller.party {
+            Party::Trunk(trunk) => settings::Caller::Trunk(trunk.clone()),
+            Party::User(_) => settings::Caller::Users,
+        };
+        let plan = routing::plan(&self.settings, &by, &number).map_err(|status| (status, "no route"))?;
+        match &plan.target {
+            Target::User(user) if self.registrar.of(user).is_empty() => return Err((Status::of(480), "no phone is registered")),
+            Target::User(_) | Target::Trunk { .. } => {}
+            Target::Queue(name) => {
+                let queue = self.settings.queues.get(name).ok_or((Status::of(404), "no such queue"))?;
+                if !self.agents.anybody(queue) {
+                    return Err((Status::of(480), "no agent is there"));
+                }
+                if self.queues.length(name) >= queue.length {
+                    return Err((Status::of(486), "the queue is full"));
+                }
+            }
+        }
+        if self.calls.len() >= self.settings.calls {
+            return Err((Status::of(503), "too many calls"));
+        }
+        if let Party::Trunk(trunk) = &caller.party
+            && let Some(trunk) = self.settings.trunks.get(trunk)
+            && !self.trunks.take(trunk)
+        {
+            return Err((Status::of(503), "the trunk's places are taken"));
+        }
+        Ok((plan, number))
+    }
+}
