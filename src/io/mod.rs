@@ -2,9 +2,11 @@
 
 pub mod clock;
 pub mod control;
+pub mod folder;
 pub mod profiles;
 pub mod prompts;
 pub mod purge;
+pub mod reconcile;
 pub mod relay;
 pub mod sockets;
 pub mod store;

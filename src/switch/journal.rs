@@ -114,6 +114,17 @@ pub enum Entry {
     RetentionRan {
         /// When.
         at: Utc,
+        /// Recordings deleted.
+        purged: usize,
+        /// Recordings that could not be deleted.
+        failed: usize,
+    },
+    /// Retention was to run and did not trust the calendar.
+    RetentionBlocked {
+        /// In a sentence.
+        why: String,
+        /// What the calendar said.
+        at: Utc,
     },
 }
 

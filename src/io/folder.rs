@@ -1,0 +1,191 @@
+//! A folder held open, and what lies under it reached without following a link: nobody who plants one leads us elsewhere.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
+
+/// A folder, by a descriptor: it stays the same folder whatever is renamed above it.
+#[derive(Debug)]
+pub struct Folder(OwnedFd);
+
+/// What a name in a folder stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A link, a socket, a device: nothing of ours.
+    Other,
+}
+
+impl Folder {
+    /// Opens the folder at `path`, which the operator named: links in it are theirs.
+    pub fn open(path: &Path) -> io::Result<Folder> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(Folder(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// A folder in this one; a link is an error.
+    pub fn within(&self, name: &str) -> io::Result<Folder> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        Ok(Folder(rustix::fs::openat(&self.0, plain(name)?, flags, Mode::empty())?))
+    }
+
+    /// What `name` is; `None` if there is no such name.
+    pub fn kind(&self, name: &str) -> io::Result<Option<Kind>> {
+        match rustix::fs::statat(&self.0, plain(name)?, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(kind(FileType::from_raw_mode(stat.st_mode)))),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes a file of this folder.
+    pub fn remove_file(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, plain(name)?, AtFlags::empty())?)
+    }
+
+    /// Removes an empty folder of this folder.
+    pub fn remove_folder(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, plain(name)?, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Has what was created and removed here reach the disk.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    /// Everything in it, sorted; names that are not UTF-8 are none of ours and come as `Other` with what can be read of them.
+    pub fn names(&self) -> io::Result<Vec<(String, Kind)>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let name = match entry.file_name().to_str() {
+                Ok("." | "..") => continue,
+                Ok(name) => name.to_owned(),
+                Err(_) => {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    names.push((name, Kind::Other));
+                    continue;
+                }
+            };
+            let of = match entry.file_type() {
+                // Some file systems do not tell.
+                FileType::Unknown => match self.kind(&name)? {
+                    Some(kind) => kind,
+                    None => continue,
+                },
+                known => kind(known),
+            };
+            names.push((name, of));
+        }
+        names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(names)
+    }
+}
+
+/// An exclusive lock on a file, until it is dropped or the process dies: there is nothing stale to clean up.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl Lock {
+    /// Takes it at once, or says by `None` that another process has it.
+    pub fn take(path: &Path) -> io::Result<Option<Lock>> {
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        // Who has it, for the eyes of an admin; the lock itself does not depend on it.
+        file.set_len(0)?;
+        writeln!(file, "{}", std::process::id())?;
+        Ok(Some(Lock(file)))
+    }
+}
+
+/// Makes the folder and those above it, readable by us alone; one that is there already loses the rights of others.
+pub fn create_private(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let mode = std::fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// One component, not a way.
+fn plain(name: &str) -> io::Result<&str> {
+    match name {
+        "" | "." | ".." => Err(io::ErrorKind::InvalidInput.into()),
+        name if name.contains(['/', '\0']) => Err(io::ErrorKind::InvalidInput.into()),
+        name => Ok(name),
+    }
+}
+
+fn kind(of: FileType) -> Kind {
+    match of {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Folder,
+        FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Kind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_never_a_way_out() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(place.path()).expect("opens");
+        for name in ["..", ".", "", "a/b", "/etc", "a\0b"] {
+            assert_eq!(
+                folder.within(name).expect_err(name).kind(),
+                io::ErrorKind::InvalidInput,
+                "{name:?}"
+            );
+            assert!(folder.remove_file(name).is_err());
+        }
+    }
+
+    #[test]
+    fn a_link_is_seen_for_what_it_is() {
+        let place = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(place.path().join("real")).expect("created");
+        std::os::unix::fs::symlink("real", place.path().join("link")).expect("linked");
+        let folder = Folder::open(place.path()).expect("opens");
+        assert!(folder.within("real").is_ok());
+        assert!(folder.within("link").is_err());
+        assert_eq!(
+            folder.names().expect("listed"),
+            [("link".into(), Kind::Other), ("real".into(), Kind::Folder)]
+        );
+    }
+
+    #[test]
+    fn a_lock_is_taken_once_and_freed_by_its_end() {
+        let place = tempfile::tempdir().expect("a folder");
+        let path = place.path().join("lock");
+        let held = Lock::take(&path).expect("no error").expect("free");
+        assert!(Lock::take(&path).expect("no error").is_none());
+        drop(held);
+        assert!(Lock::take(&path).expect("no error").is_some());
+    }
+}
