@@ -9,25 +9,41 @@ impl Switch {
     pub(super) fn control(&mut self, now: Now, id: RequestId, request: Request) {
         let registered = |user: &str| !self.registrar.of(user).is_empty();
         let reply = match request {
-            Request::CallList => Reply::Calls { calls: self.calls.values().map(Call::row).collect() },
+            Request::CallList => {
+                Reply::Calls { calls: self.calls.values().map(Call::row).collect() }
+            }
             Request::CallShow { call } => match self.find(&call) {
-                Ok(call) => Reply::Calls { calls: self.calls.get(&call).map(Call::row).into_iter().collect() },
+                Ok(call) => Reply::Calls {
+                    calls: self.calls.get(&call).map(Call::row).into_iter().collect(),
+                },
                 Err(reply) => reply,
             },
             Request::CallHangup { call } => match self.find(&call) {
                 Ok(call) => {
-                    self.with(now, call, |call, desk| call.finish(desk, "hung up by an admin", None));
+                    self.with(now, call, |call, desk| {
+                        call.finish(desk, "hung up by an admin", None)
+                    });
                     Reply::Done
                 }
                 Err(reply) => reply,
             },
-            Request::RegistrationList => Reply::Registrations { registrations: self.registrar.rows() },
+            Request::RegistrationList => {
+                Reply::Registrations { registrations: self.registrar.rows() }
+            }
             Request::TrunkList => Reply::Trunks { trunks: self.trunks.rows(&self.settings) },
-            Request::QueueShow { queue: Some(queue) } if !self.settings.queues.contains_key(&queue) => {
+            Request::QueueShow { queue: Some(queue) }
+                if !self.settings.queues.contains_key(&queue) =>
+            {
                 Reply::NotFound { what: format!("there is no queue {queue:?}") }
             }
             Request::QueueShow { queue } => Reply::Queues {
-                queues: self.queues.rows(now.instant, &self.settings, queue.as_deref(), &self.agents, registered),
+                queues: self.queues.rows(
+                    now.instant,
+                    &self.settings,
+                    queue.as_deref(),
+                    &self.agents,
+                    registered,
+                ),
             },
             Request::AgentList => Reply::Agents {
                 agents: self.agents.rows(&self.settings, self.settings.agents.keys(), registered),
@@ -39,7 +55,9 @@ impl Switch {
                     Reply::NotFound { what: format!("there is no agent {agent:?}") }
                 }
             }
-            Request::LegalHold { recording, reason } => return self.retention.hold(now, id, &recording, &reason),
+            Request::LegalHold { recording, reason } => {
+                return self.retention.hold(now, id, &recording, &reason);
+            }
             Request::Release { recording } => return self.retention.release(now, id, &recording),
             Request::RetentionRun => return self.retention.run(now, id),
             Request::RetentionStatus => self.retention.status(now),
@@ -48,7 +66,9 @@ impl Switch {
                     self.stopping = Stopping::Asked;
                 }
                 for call in self.calls.keys().copied().collect::<Vec<_>>() {
-                    self.with(now, call, |call, desk| call.finish(desk, "the switch stopped", None));
+                    self.with(now, call, |call, desk| {
+                        call.finish(desk, "the switch stopped", None)
+                    });
                 }
                 Reply::Done
             }
@@ -58,11 +78,15 @@ impl Switch {
 
     /// The one call whose id begins so.
     fn find(&self, id: &str) -> Result<CallId, Reply> {
-        let mut found = self.calls.keys().filter(|call| !id.is_empty() && call.to_string().starts_with(&id.to_ascii_lowercase()));
+        let mut found = self.calls.keys().filter(|call| {
+            !id.is_empty() && call.to_string().starts_with(&id.to_ascii_lowercase())
+        });
         match (found.next(), found.next()) {
             (Some(call), None) => Ok(*call),
             (None, _) => Err(Reply::NotFound { what: format!("no call begins with {id:?}") }),
-            (Some(_), Some(_)) => Err(Reply::Refused { why: format!("several calls begin with {id:?}") }),
+            (Some(_), Some(_)) => {
+                Err(Reply::Refused { why: format!("several calls begin with {id:?}") })
+            }
         }
     }
 }

@@ -39,16 +39,36 @@ pub(super) struct Agents {
 
 impl Agents {
     /// With the status each had before a restart; an unknown agent is logged out.
-    pub(super) fn new(now: Now, settings: &Settings, remembered: &[(String, AgentStatus)]) -> Agents {
+    pub(super) fn new(
+        now: Now,
+        settings: &Settings,
+        remembered: &[(String, AgentStatus)],
+    ) -> Agents {
         let status = |name: &String| {
-            remembered.iter().find(|(agent, _)| agent == name).map_or(AgentStatus::LoggedOut, |(_, status)| *status)
+            remembered
+                .iter()
+                .find(|(agent, _)| agent == name)
+                .map_or(AgentStatus::LoggedOut, |(_, status)| *status)
         };
-        let desk = |name: &String| Desk { status: status(name), state: State::Waiting, idle_since: now.instant };
-        Agents { desks: settings.agents.keys().map(|name| (name.clone(), desk(name))).collect(), engaged: BTreeMap::new() }
+        let desk = |name: &String| Desk {
+            status: status(name),
+            state: State::Waiting,
+            idle_since: now.instant,
+        };
+        Agents {
+            desks: settings.agents.keys().map(|name| (name.clone(), desk(name))).collect(),
+            engaged: BTreeMap::new(),
+        }
     }
 
     /// What the agent (or an admin for them) says. A call that rings or talks goes on.
-    pub(super) fn set(&mut self, now: Now, agent: &str, change: AgentChange, outbox: &mut Outbox) -> bool {
+    pub(super) fn set(
+        &mut self,
+        now: Now,
+        agent: &str,
+        change: AgentChange,
+        outbox: &mut Outbox,
+    ) -> bool {
         let Some(desk) = self.desks.get_mut(agent) else { return false };
         let status = match change {
             AgentChange::Available => AgentStatus::Available,
@@ -94,7 +114,9 @@ impl Agents {
 
     /// The offer of `call` is withdrawn: no fault of the agent's.
     pub(super) fn spared(&mut self, agent: &str, call: CallId) {
-        if let Some(desk) = self.desks.get_mut(agent).filter(|desk| desk.state == State::Ringing(call)) {
+        if let Some(desk) =
+            self.desks.get_mut(agent).filter(|desk| desk.state == State::Ringing(call))
+        {
             desk.state = State::Waiting;
         }
     }
@@ -121,11 +143,18 @@ impl Agents {
 
     /// Whether anybody could take a call of this queue now or after a while: available, at a phone or not.
     pub(super) fn anybody(&self, queue: &Queue) -> bool {
-        queue.agents.iter().any(|agent| self.desks.get(agent).is_some_and(|desk| desk.status == AgentStatus::Available))
+        queue.agents.iter().any(|agent| {
+            self.desks.get(agent).is_some_and(|desk| desk.status == AgentStatus::Available)
+        })
     }
 
     /// The available agent of the queue who has been idle longest and whose phone can ring.
-    pub(super) fn longest_idle(&self, settings: &Settings, queue: &Queue, reachable: impl Fn(&str) -> bool) -> Option<&str> {
+    pub(super) fn longest_idle<'a>(
+        &self,
+        settings: &Settings,
+        queue: &'a Queue,
+        reachable: impl Fn(&str) -> bool,
+    ) -> Option<&'a str> {
         queue
             .agents
             .iter()

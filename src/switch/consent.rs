@@ -21,7 +21,13 @@ pub(super) struct Question {
 
 impl Question {
     /// `prompt` is being played to the caller as `play`. `mode` is not `Never`.
-    pub(super) fn put(mode: ConsentMode, name: &str, prompt: &Prompt, language: &str, play: PlayId) -> Question {
+    pub(super) fn put(
+        mode: ConsentMode,
+        name: &str,
+        prompt: &Prompt,
+        language: &str,
+        play: PlayId,
+    ) -> Question {
         Question {
             mode,
             prompt: name.to_owned(),
@@ -33,7 +39,12 @@ impl Question {
     }
 
     /// The prompt has ended. A notice is thereby given; a question is answered with silence unless a key follows within `wait`.
-    pub(super) fn played(&mut self, now: Instant, play: PlayId, wait: Duration) -> Option<ConsentAnswer> {
+    pub(super) fn played(
+        &mut self,
+        now: Instant,
+        play: PlayId,
+        wait: Duration,
+    ) -> Option<ConsentAnswer> {
         if play != self.play {
             return None;
         }
@@ -97,7 +108,11 @@ impl RecordingPermit {
 }
 
 /// Both sides' agreement makes a permit; what is missing says why there is none.
-pub(super) fn permit(call: CallId, consent: Option<&ConsentRecord>, agent: Option<&Agent>) -> Result<RecordingPermit, &'static str> {
+pub(super) fn permit(
+    call: CallId,
+    consent: Option<&ConsentRecord>,
+    agent: Option<&Agent>,
+) -> Result<RecordingPermit, &'static str> {
     let consent = consent.ok_or("the caller was not asked")?;
     match consent.answer {
         ConsentAnswer::Agreed | ConsentAnswer::Noticed => {}
@@ -106,7 +121,9 @@ pub(super) fn permit(call: CallId, consent: Option<&ConsentRecord>, agent: Optio
         ConsentAnswer::Left => return Err("the caller left"),
     }
     match agent {
-        Some(agent) if agent.agrees_to_recording => Ok(RecordingPermit { call, agent: agent.name.clone() }),
+        Some(agent) if agent.agrees_to_recording => {
+            Ok(RecordingPermit { call, agent: agent.name.clone() })
+        }
         Some(_) => Err("the agent has not agreed to be recorded"),
         None => Err("no agent's agreement is on file for this user"),
     }
@@ -118,8 +135,12 @@ mod tests {
     use crate::media::PromptId;
 
     fn asked(mode: ConsentMode) -> Question {
-        let prompt =
-            Prompt { sound: Ok(PromptId(0)), sha256: "ab".into(), text: "May we?".into(), length: Duration::from_secs(4) };
+        let prompt = Prompt {
+            sound: Ok(PromptId(0)),
+            sha256: "ab".into(),
+            text: "May we?".into(),
+            length: Duration::from_secs(4),
+        };
         Question::put(mode, "consent", &prompt, "en", PlayId(7))
     }
 
@@ -150,7 +171,10 @@ mod tests {
         assert_eq!(question.played(start, PlayId(7), wait), None);
         assert_eq!(question.expired(start + wait - Duration::from_millis(1)), None);
         assert_eq!(question.expired(start + wait), Some(ConsentAnswer::Silent));
-        assert_eq!(asked(ConsentMode::NoticeAll).played(start, PlayId(7), wait), Some(ConsentAnswer::Noticed));
+        assert_eq!(
+            asked(ConsentMode::NoticeAll).played(start, PlayId(7), wait),
+            Some(ConsentAnswer::Noticed)
+        );
     }
 
     #[test]

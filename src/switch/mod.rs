@@ -144,10 +144,12 @@ impl Switch {
             advertise: listener.advertise,
         });
         let mut endpoint = Endpoint::new(locals.collect(), ids.split());
-        let guard = Guard::new(&settings.domain, settings.registrar.nonce_life, NONCE_USES, ids.split());
+        let guard =
+            Guard::new(&settings.domain, settings.registrar.nonce_life, NONCE_USES, ids.split());
         let registrar = Registrar::new(now, &settings, memory.bindings, &mut outbox);
         let agents = Agents::new(now, &settings, &memory.agents);
-        let retention = Retention::new(now, settings.retention_every, memory.retention_ran, memory.purges);
+        let retention =
+            Retention::new(now, settings.retention_every, memory.retention_ran, memory.purges);
         let farewells = farewells(now, &settings, memory.dialogs, &mut endpoint, &mut outbox);
         Switch {
             settings,
@@ -208,10 +210,16 @@ impl Switch {
     /// When `Input::Timeout` is due.
     pub fn deadline(&self) -> Option<Instant> {
         let alarm = self.alarms.first().map(|(at, _)| *at);
-        [alarm, self.endpoint.deadline(), self.registrar.deadline(), self.agents.deadline(), self.retention.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            alarm,
+            self.endpoint.deadline(),
+            self.registrar.deadline(),
+            self.agents.deadline(),
+            self.retention.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// `Ok` if no call, transaction, dialog, media port or recording is open; else what is. For tests of leaks.
@@ -227,8 +235,11 @@ impl Switch {
             ("waiting callers", usize::from(!self.queues.is_empty())),
             ("retention work", usize::from(!self.retention.at_rest())),
         ];
-        let left: Vec<String> =
-            open.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect();
+        let left: Vec<String> = open
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
         if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
     }
 
@@ -239,7 +250,9 @@ impl Switch {
         self.registrar.timeout(now.instant, &mut self.outbox);
         self.agents.timeout(now.instant);
         self.retention.timeout(now);
-        while let Some((_, call)) = self.alarms.first().copied().filter(|(at, _)| *at <= now.instant) {
+        while let Some((_, call)) =
+            self.alarms.first().copied().filter(|(at, _)| *at <= now.instant)
+        {
             self.alarms.pop_first();
             self.with(now, call, |call, desk| {
                 call.scheduled = None;
@@ -251,13 +264,27 @@ impl Switch {
     fn media(&mut self, now: Now, event: media::Event) {
         use media::Event;
         match event {
-            Event::Opened { port, rtp } => self.at_port(now, port, |call, leg, desk| call.opened(desk, leg, rtp)),
-            Event::OpenFailed { port, cause: _ } => self.at_port(now, port, |call, leg, desk| call.open_failed(desk, leg)),
-            Event::Digit { port, digit } => self.at_port(now, port, |call, leg, desk| call.pressed(desk, leg, digit)),
-            Event::Played { port, play } => self.at_port(now, port, |call, leg, desk| call.played(desk, leg, play)),
-            Event::Silent { port } => self.at_port(now, port, |call, leg, desk| call.silent(desk, leg)),
-            Event::Closed { port, statistics: _ } => self.at_port(now, port, |call, leg, desk| call.port_closed(desk, leg)),
-            Event::Sealed { recording, sealed } => self.at_recording(now, recording, |call, desk| call.sealed(desk, sealed)),
+            Event::Opened { port, rtp } => {
+                self.at_port(now, port, |call, leg, desk| call.opened(desk, leg, rtp))
+            }
+            Event::OpenFailed { port, cause: _ } => {
+                self.at_port(now, port, |call, leg, desk| call.open_failed(desk, leg))
+            }
+            Event::Digit { port, digit } => {
+                self.at_port(now, port, |call, leg, desk| call.pressed(desk, leg, digit))
+            }
+            Event::Played { port, play } => {
+                self.at_port(now, port, |call, leg, desk| call.played(desk, leg, play))
+            }
+            Event::Silent { port } => {
+                self.at_port(now, port, |call, leg, desk| call.silent(desk, leg))
+            }
+            Event::Closed { port, statistics: _ } => {
+                self.at_port(now, port, |call, leg, desk| call.port_closed(desk, leg))
+            }
+            Event::Sealed { recording, sealed } => {
+                self.at_recording(now, recording, |call, desk| call.sealed(desk, sealed))
+            }
             Event::RecordingFailed { recording, cause } => {
                 self.at_recording(now, recording, |call, desk| call.recording_failed(desk, cause));
             }
@@ -281,7 +308,9 @@ impl Switch {
             }
             self.tell(now);
             let reachable = |user: &str| !self.registrar.of(user).is_empty();
-            let Some(offer) = self.queues.next(&self.settings, &self.agents, reachable) else { break };
+            let Some(offer) = self.queues.next(&self.settings, &self.agents, reachable) else {
+                break;
+            };
             self.queues.offered(&offer.queue, offer.call);
             self.agents.ringing(&offer.agent, offer.call);
             self.with(now, offer.call, |call, desk| call.offer(desk, &offer.agent));
@@ -313,7 +342,9 @@ impl Switch {
             }
             Event::Response { client, response, flow } => {
                 if let Some((call, leg)) = self.keys.clients.get(&client).copied() {
-                    self.with(now, call, |call, desk| call.response(desk, leg, client, &response, flow));
+                    self.with(now, call, |call, desk| {
+                        call.response(desk, leg, client, &response, flow)
+                    });
                 } else if response.status().is_some_and(|status| !status.is_provisional()) {
                     self.farewell(client);
                 }
@@ -348,18 +379,30 @@ impl Switch {
                 }
                 News::Spared { agent, call } => self.agents.spared(&agent, call),
                 News::Talking { agent, call } => self.agents.talking(&agent, call),
-                News::Finished { agent, call, wrap_up } => self.agents.wrap_up(now.instant, &agent, call, wrap_up),
+                News::Finished { agent, call, wrap_up } => {
+                    self.agents.wrap_up(now.instant, &agent, call, wrap_up)
+                }
             }
         }
     }
 
-    fn at_port(&mut self, now: Now, port: media::PortId, act: impl FnOnce(&mut Call, LegId, &mut Desk<'_>)) {
+    fn at_port(
+        &mut self,
+        now: Now,
+        port: media::PortId,
+        act: impl FnOnce(&mut Call, LegId, &mut Desk<'_>),
+    ) {
         if let Some((call, leg)) = self.keys.ports.get(&port).copied() {
             self.with(now, call, |call, desk| act(call, leg, desk));
         }
     }
 
-    fn at_recording(&mut self, now: Now, recording: RecordingId, act: impl FnOnce(&mut Call, &mut Desk<'_>)) {
+    fn at_recording(
+        &mut self,
+        now: Now,
+        recording: RecordingId,
+        act: impl FnOnce(&mut Call, &mut Desk<'_>),
+    ) {
         if let Some(call) = self.recordings.get(&recording).copied() {
             self.with(now, call, act);
         }

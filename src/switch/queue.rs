@@ -34,7 +34,11 @@ pub(super) struct Queues {
 impl Queues {
     /// At the end of the line.
     pub(super) fn join(&mut self, now: Instant, queue: &str, call: CallId) {
-        self.lines.entry(queue.to_owned()).or_default().push_back(Caller { call, since: now, offered: false });
+        self.lines.entry(queue.to_owned()).or_default().push_back(Caller {
+            call,
+            since: now,
+            offered: false,
+        });
     }
 
     /// Answered, given up or gone.
@@ -71,7 +75,12 @@ impl Queues {
     }
 
     /// The next offer: the caller who has waited longest over all queues and for whom an agent is free, and that agent.
-    pub(super) fn next(&self, settings: &Settings, agents: &Agents, reachable: impl Fn(&str) -> bool + Copy) -> Option<Offer> {
+    pub(super) fn next(
+        &self,
+        settings: &Settings,
+        agents: &Agents,
+        reachable: impl Fn(&str) -> bool + Copy,
+    ) -> Option<Offer> {
         self.lines
             .iter()
             .filter_map(|(name, line)| {
@@ -80,7 +89,11 @@ impl Queues {
                 Some((caller, name, agent))
             })
             .min_by_key(|(caller, _, _)| caller.since)
-            .map(|(caller, queue, agent)| Offer { call: caller.call, queue: queue.clone(), agent: agent.to_owned() })
+            .map(|(caller, queue, agent)| Offer {
+                call: caller.call,
+                queue: queue.clone(),
+                agent: agent.to_owned(),
+            })
     }
 
     pub(super) fn rows(

@@ -19,34 +19,42 @@ use crate::wire::sip::uri::Scheme;
 /// The longest number that is looked up.
 const LONGEST_NUMBER: usize = 64;
 
+/// Makes an answer to the request in hand.
+type Answer<'a> = &'a dyn Fn(Status) -> Outgoing;
+
 impl Switch {
     /// A request in a transaction of its own; whatever it is, it is answered.
     pub(super) fn request(&mut self, now: Now, server: ServerId, request: Message, flow: Flow) {
         if let Some(tag) = request.to().tag() {
             let to_whom: Option<(_, LegId)> = self.keys.tags.get(tag).copied();
             return match to_whom.filter(|(call, _)| self.calls.contains_key(call)) {
-                Some((call, leg)) => self.with(now, call, |call, desk| call.request(desk, leg, server, &request, flow)),
-                None => self.respond(now, server, Outgoing::response(Status::of(481), &request, None)),
+                Some((call, leg)) => self
+                    .with(now, call, |call, desk| call.request(desk, leg, server, &request, flow)),
+                None => {
+                    let gone = Outgoing::response(Status::of(481), &request, None);
+                    self.endpoint.respond(now.instant, server, gone);
+                }
             };
         }
+        // Answers outside a dialog carry a tag too (RFC 3261 §8.2.6.2); one of chance will do.
+        let tag = self.ids.tag();
+        let answer = |status: Status| Outgoing::response(status, &request, Some(&tag));
         let response = match request.method() {
-            Some(Method::Invite) => return self.invited(now, server, request, flow),
-            Some(Method::Register) => self.register(now, &request, flow),
-            Some(Method::Options) => self.options(&request),
-            Some(Method::Bye | Method::Info | Method::Update) => Outgoing::response(Status::of(481), &request, None),
-            _ => Outgoing::response(Status::of(405), &request, None).header(Name::Allow, ALLOW),
+            Some(Method::Invite) => match self.invited(now, &request, flow, &answer) {
+                Ok(planned) => return self.begin(now, planned, server, request, flow),
+                Err(response) => response,
+            },
+            Some(Method::Register) => self.register(now, &request, flow, &answer),
+            Some(Method::Options) => self.options(&answer),
+            Some(Method::Bye | Method::Info | Method::Update) => answer(Status::of(481)),
+            _ => answer(Status::of(405)).header(Name::Allow, ALLOW),
         };
-        self.respond(now, server, response);
+        self.endpoint.respond(now.instant, server, response);
     }
 
-    /// Final answers outside a dialog carry a tag too (RFC 3261 §8.2.6.2); one of chance will do.
-    fn respond(&mut self, now: Now, server: ServerId, response: Outgoing) {
-        self.endpoint.respond(now.instant, server, response.tagged(&self.ids.tag()));
-    }
-
-    fn options(&self, request: &Message) -> Outgoing {
+    fn options(&self, answer: Answer<'_>) -> Outgoing {
         let status = if self.stopping == Stopping::No { 200 } else { 503 };
-        Outgoing::response(Status::of(status), request, None)
+        answer(Status::of(status))
             .header(Name::Allow, ALLOW)
             .header(Name::Accept, "application/sdp")
             .header(Name::AcceptEncoding, "identity")
@@ -57,7 +65,14 @@ impl Switch {
     // ---- proof ----
 
     /// The user whose credentials the request carries; else the answer that asks for them, or refuses.
-    fn authenticate(&mut self, now: Now, request: &Message, flow: Flow, method: &'static str) -> Result<String, Outgoing> {
+    fn authenticate(
+        &mut self,
+        now: Now,
+        request: &Message,
+        flow: Flow,
+        method: &'static str,
+        answer: Answer<'_>,
+    ) -> Result<String, Outgoing> {
         let source = flow.remote.ip();
         let checked = self.guard.claimed(request).and_then(|user| {
             let ha1 = self.settings.users.get(&user).map(|user| &user.ha1);
@@ -65,7 +80,9 @@ impl Switch {
         });
         let stale = match checked {
             Ok(user) => return Ok(user),
-            Err(Refusal::Malformed(wrong)) => return Err(Outgoing::response(wrong.status, request, None).reason(wrong.what)),
+            Err(Refusal::Malformed(wrong)) => {
+                return Err(answer(wrong.status).reason(wrong.what));
+            }
             Err(Refusal::Missing) => false,
             Err(Refusal::Stale) => true,
             Err(Refusal::Wrong) => {
@@ -73,84 +90,143 @@ impl Switch {
                 false
             }
         };
-        let challenge = Outgoing::response(Status::of(401), request, None);
         let challenges = self.guard.challenges(now.instant, source, stale);
-        Err(challenges.iter().fold(challenge, |response, value| response.header(Name::WwwAuthenticate, value)))
+        Err(challenges.iter().fold(answer(Status::of(401)), |response, value| {
+            response.header(Name::WwwAuthenticate, value)
+        }))
     }
 
-    fn register(&mut self, now: Now, request: &Message, flow: Flow) -> Outgoing {
+    fn register(
+        &mut self,
+        now: Now,
+        request: &Message,
+        flow: Flow,
+        answer: Answer<'_>,
+    ) -> Outgoing {
         if !matches!(request.to().uri.scheme(), Scheme::Sip | Scheme::Sips) {
-            return Outgoing::response(Status::of(400), request, None).reason("To is no address of record");
+            return answer(Status::of(400)).reason("To is no address of record");
         }
-        match self.authenticate(now, request, flow, "REGISTER") {
+        match self.authenticate(now, request, flow, "REGISTER", answer) {
             Err(response) => response,
             // Nobody registers for somebody else.
-            Ok(user) if request.to().uri.user() != Some(&user) => Outgoing::response(Status::of(403), request, None),
-            Ok(user) => self.registrar.register(now, &self.settings, &user, request, flow, &mut self.outbox),
+            Ok(user) if request.to().uri.user() != Some(&user) => answer(Status::of(403)),
+            Ok(user) => self.registrar.register(
+                now,
+                &self.settings,
+                &user,
+                request,
+                flow,
+                &mut self.outbox,
+                answer,
+            ),
         }
     }
 
     /// Who calls: a trunk by its address, a user by digest; a stranger at the carriers' door is nobody.
-    fn caller(&mut self, now: Now, request: &Message, flow: Flow) -> Result<Caller, Outgoing> {
+    fn caller(
+        &mut self,
+        now: Now,
+        request: &Message,
+        flow: Flow,
+        answer: Answer<'_>,
+    ) -> Result<Caller, Outgoing> {
         if let Some(trunk) = Trunks::of(&self.settings, flow.remote) {
             let from = request.from();
-            let number = from.uri.user().filter(|number| *number != "anonymous").map(|number| Redacted::new(number.to_owned()));
-            let name = number.is_some().then_some(from.display.as_ref()).flatten().map(|name| Redacted::new(name.to_string()));
+            let number = from
+                .uri
+                .user()
+                .filter(|number| *number != "anonymous")
+                .map(|number| Redacted::new(number.to_owned()));
+            let name = number
+                .is_some()
+                .then_some(from.display.as_ref())
+                .flatten()
+                .map(|name| Redacted::new(name.to_string()));
             return Ok(Caller { party: Party::Trunk(trunk.name.clone()), number, name });
         }
         if self.settings.listener(flow.listener).profile == Profile::External {
             self.outbox.log(Fact::StrangerRefused { source: flow.remote });
-            return Err(Outgoing::response(Status::of(403), request, None));
+            return Err(answer(Status::of(403)));
         }
         // What the phone says of itself counts for nothing: the number and name are the proven user's.
-        let extension = self.authenticate(now, request, flow, "INVITE")?;
+        let extension = self.authenticate(now, request, flow, "INVITE", answer)?;
         let name = self.settings.users.get(&extension).map(|user| user.name.clone());
-        Ok(Caller { party: Party::User(extension.clone()), number: Some(Redacted::new(extension)), name })
+        Ok(Caller {
+            party: Party::User(extension.clone()),
+            number: Some(Redacted::new(extension)),
+            name,
+        })
     }
 
     // ---- calls ----
 
-    fn invited(&mut self, now: Now, server: ServerId, request: Message, flow: Flow) {
-        let caller = match self.caller(now, &request, flow) {
-            Ok(caller) => caller,
-            Err(response) => return self.respond(now, server, response),
-        };
-        match self.planned(&caller, &request) {
-            Ok((plan, number)) => {
-                let Switch { settings, registrar, trunks, endpoint, outbox, ids, keys, news, .. } = self;
-                let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
-                let call = Call::begin(&mut desk, plan, caller, number, server, request, flow);
-                self.calls.insert(call.id, call);
-            }
+    fn invited(
+        &mut self,
+        now: Now,
+        request: &Message,
+        flow: Flow,
+        answer: Answer<'_>,
+    ) -> Result<(Plan, Caller, String), Outgoing> {
+        let caller = self.caller(now, request, flow, answer)?;
+        match self.planned(&caller, request) {
+            Ok((plan, number)) => Ok((plan, caller, number)),
             Err((status, why)) => {
                 self.outbox.log(Fact::CallRefused { status, why });
-                let refusal = Outgoing::response(status, &request, None);
-                let refusal = if status.code() == 503 { refusal.header(Name::RetryAfter, 5) } else { refusal };
-                self.respond(now, server, refusal);
+                let refusal = answer(status);
+                Err(if status.code() == 503 {
+                    refusal.header(Name::RetryAfter, 5)
+                } else {
+                    refusal
+                })
             }
         }
     }
 
+    fn begin(
+        &mut self,
+        now: Now,
+        (plan, caller, number): (Plan, Caller, String),
+        server: ServerId,
+        request: Message,
+        flow: Flow,
+    ) {
+        let Switch { settings, registrar, trunks, endpoint, outbox, ids, keys, news, .. } = self;
+        let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
+        let call = Call::begin(&mut desk, plan, caller, number, server, request, flow);
+        self.calls.insert(call.id, call);
+    }
+
     /// Whether the call may begin, and where it goes; takes the trunk's place for it.
-    fn planned(&mut self, caller: &Caller, request: &Message) -> Result<(Plan, String), (Status, &'static str)> {
+    fn planned(
+        &mut self,
+        caller: &Caller,
+        request: &Message,
+    ) -> Result<(Plan, String), (Status, &'static str)> {
         if self.stopping != Stopping::No {
             return Err((Status::of(503), "the switch is stopping"));
         }
         if request.max_forwards() == Some(0) {
             return Err((Status::of(483), "too many hops"));
         }
-        let number = request.uri().and_then(|uri| uri.user()).filter(|number| number.len() <= LONGEST_NUMBER);
+        let number = request
+            .uri()
+            .and_then(|uri| uri.user())
+            .filter(|number| number.len() <= LONGEST_NUMBER);
         let number = number.ok_or((Status::of(404), "no number"))?.to_owned();
         let by = match &caller.party {
             Party::Trunk(trunk) => settings::Caller::Trunk(trunk.clone()),
             Party::User(_) => settings::Caller::Users,
         };
-        let plan = routing::plan(&self.settings, &by, &number).map_err(|status| (status, "no route"))?;
+        let plan =
+            routing::plan(&self.settings, &by, &number).map_err(|status| (status, "no route"))?;
         match &plan.target {
-            Target::User(user) if self.registrar.of(user).is_empty() => return Err((Status::of(480), "no phone is registered")),
+            Target::User(user) if self.registrar.of(user).is_empty() => {
+                return Err((Status::of(480), "no phone is registered"));
+            }
             Target::User(_) | Target::Trunk { .. } => {}
             Target::Queue(name) => {
-                let queue = self.settings.queues.get(name).ok_or((Status::of(404), "no such queue"))?;
+                let queue =
+                    self.settings.queues.get(name).ok_or((Status::of(404), "no such queue"))?;
                 if !self.agents.anybody(queue) {
                     return Err((Status::of(480), "no agent is there"));
                 }

@@ -72,7 +72,8 @@ impl Recording {
                 outbox.media(Command::Seal { recording: self.id });
                 self.state = State::Sealing;
             }
-            State::Arming(_) | State::Ending(_) | State::Running | State::Sealing | State::Over => {}
+            State::Arming(_) | State::Ending(_) | State::Running | State::Sealing | State::Over => {
+            }
         }
     }
 

@@ -44,16 +44,29 @@ enum Change {
 
 impl Registrar {
     /// With what the store remembers, less what has expired or belongs to nobody any more.
-    pub(super) fn new(now: Now, settings: &Settings, remembered: Vec<Binding>, outbox: &mut Outbox) -> Registrar {
+    pub(super) fn new(
+        now: Now,
+        settings: &Settings,
+        remembered: Vec<Binding>,
+        outbox: &mut Outbox,
+    ) -> Registrar {
         let mut registrar = Registrar::default();
         for binding in remembered {
             let left = binding.expires.since(now.utc);
             let listening = usize::from(binding.flow.listener.0) < settings.listeners.len();
             match Uri::parse(&binding.contact) {
-                Ok(contact) if listening && !left.is_zero() && settings.users.contains_key(&binding.aor) => {
+                Ok(contact)
+                    if listening
+                        && !left.is_zero()
+                        && settings.users.contains_key(&binding.aor) =>
+                {
                     // The connection it registered over did not outlive the process.
                     let flow = Flow { connection: None, ..binding.flow };
-                    registrar.insert(Bound { binding: Binding { flow, ..binding }, contact, until: now.instant + left });
+                    registrar.insert(Bound {
+                        binding: Binding { flow, ..binding },
+                        contact,
+                        until: now.instant + left,
+                    });
                 }
                 _ => {
                     outbox.store(Entry::Unbound { aor: binding.aor, contact: binding.contact });
@@ -68,7 +81,8 @@ impl Registrar {
         self.bindings.get(aor).map_or(&[], Vec::as_slice)
     }
 
-    /// Carries out a REGISTER of `aor`, whose credentials are proven, and gives its answer.
+    /// Carries out a REGISTER of `aor`, whose credentials are proven, and gives its answer, made with `answer`.
+    #[expect(clippy::too_many_arguments, reason = "a registration touches that much")]
     pub(super) fn register(
         &mut self,
         now: Now,
@@ -77,11 +91,12 @@ impl Registrar {
         request: &Message,
         flow: Flow,
         outbox: &mut Outbox,
+        answer: &dyn Fn(Status) -> Outgoing,
     ) -> Outgoing {
         let changes = match self.changes(settings, aor, request) {
             Ok(changes) => changes,
             Err((status, why)) => {
-                let refusal = Outgoing::response(status, request, None).reason(why);
+                let refusal = answer(status).reason(why);
                 return match status.code() {
                     423 => refusal.header(Name::MinExpires, settings.registrar.shortest.as_secs()),
                     _ => refusal,
@@ -108,20 +123,29 @@ impl Registrar {
                 }
             }
         }
-        self.of(aor).iter().fold(Outgoing::response(Status::of(200), request, None), |response, bound| {
+        self.of(aor).iter().fold(answer(Status::of(200)), |response, bound| {
             let left = bound.until.saturating_duration_since(now.instant).as_secs();
             response.header(Name::Contact, format_args!("<{}>;expires={left}", bound.contact))
         })
     }
 
-    fn changes(&self, settings: &Settings, aor: &str, request: &Message) -> Result<Vec<Change>, (Status, &'static str)> {
+    fn changes(
+        &self,
+        settings: &Settings,
+        aor: &str,
+        request: &Message,
+    ) -> Result<Vec<Change>, (Status, &'static str)> {
         let malformed = |wrong: crate::wire::sip::message::Malformed| (wrong.status, wrong.what);
         let header = request.expires().map_err(malformed)?;
         let list = match request.contacts().map_err(malformed)? {
             None => return Ok(Vec::new()),
             Some(Contacts::All) if header == Some(0) => {
                 self.in_order(self.of(aor).iter(), request)?;
-                return Ok(self.of(aor).iter().map(|bound| Change::Remove(bound.contact.clone())).collect());
+                return Ok(self
+                    .of(aor)
+                    .iter()
+                    .map(|bound| Change::Remove(bound.contact.clone()))
+                    .collect());
             }
             Some(Contacts::All) => return Err((Status::of(400), "Contact * needs Expires 0")),
             Some(Contacts::List(list)) => list,
@@ -133,7 +157,9 @@ impl Registrar {
             changes.push(change(settings, address, header)?);
         }
         let added = changes.iter().filter(|change| match change {
-            Change::Bind(contact, _) => !self.of(aor).iter().any(|bound| bound.contact.matches(contact)),
+            Change::Bind(contact, _) => {
+                !self.of(aor).iter().any(|bound| bound.contact.matches(contact))
+            }
             Change::Remove(_) => false,
         });
         if self.of(aor).len() + added.count() > settings.registrar.contacts {
@@ -143,13 +169,24 @@ impl Registrar {
     }
 
     /// An older CSeq of the same Call-ID must not change a binding (RFC 3261 §10.3, step 7).
-    fn in_order<'a>(&self, mut known: impl Iterator<Item = &'a Bound>, request: &Message) -> Result<(), (Status, &'static str)> {
-        let older = |bound: &Bound| bound.binding.call_id == request.call_id() && bound.binding.cseq >= request.cseq().number;
+    fn in_order<'a>(
+        &self,
+        mut known: impl Iterator<Item = &'a Bound>,
+        request: &Message,
+    ) -> Result<(), (Status, &'static str)> {
+        let older = |bound: &Bound| {
+            bound.binding.call_id == request.call_id()
+                && bound.binding.cseq >= request.cseq().number
+        };
         if known.any(older) { Err((Status::of(500), "CSeq out of order")) } else { Ok(()) }
     }
 
     fn insert(&mut self, bound: Bound) {
-        self.expiries.insert((bound.until, bound.binding.aor.clone(), bound.binding.contact.clone()));
+        self.expiries.insert((
+            bound.until,
+            bound.binding.aor.clone(),
+            bound.binding.contact.clone(),
+        ));
         self.bindings.entry(bound.binding.aor.clone()).or_default().push(bound);
     }
 
@@ -204,18 +241,29 @@ impl Registrar {
     }
 }
 
-fn change(settings: &Settings, address: Address, header: Option<u32>) -> Result<Change, (Status, &'static str)> {
+fn change(
+    settings: &Settings,
+    address: Address,
+    header: Option<u32>,
+) -> Result<Change, (Status, &'static str)> {
     // RFC 3261 §10.2.1.1: an unreadable expires parameter counts as 3600.
-    let stated = address.params.get("expires").map(|value| value.parse().unwrap_or(3600)).or(header);
+    let stated =
+        address.params.get("expires").map(|value| value.parse().unwrap_or(3600)).or(header);
     let life = stated.map_or(USUAL, |seconds| Duration::from_secs(u64::from(seconds)));
     if life.is_zero() {
         return Ok(Change::Remove(address.uri));
     }
-    if !matches!(address.uri.scheme(), Scheme::Sip | Scheme::Sips) || address.uri.as_str().len() > LONGEST_CONTACT {
+    if !matches!(address.uri.scheme(), Scheme::Sip | Scheme::Sips)
+        || address.uri.as_str().len() > LONGEST_CONTACT
+    {
         return Err((Status::of(400), "Contact is no SIP URI"));
     }
     if address.uri.socket_addr().is_some_and(|contact| {
-        unreachable(contact.ip()) || settings.listeners.iter().any(|listener| listener.advertise == contact || listener.bind == contact)
+        unreachable(contact.ip())
+            || settings
+                .listeners
+                .iter()
+                .any(|listener| listener.advertise == contact || listener.bind == contact)
     }) {
         return Err((Status::of(403), "Contact is no phone"));
     }
@@ -227,5 +275,7 @@ fn change(settings: &Settings, address: Address, header: Option<u32>) -> Result<
 
 /// Addresses at which no single phone can be.
 fn unreachable(address: IpAddr) -> bool {
-    address.is_multicast() || address.is_unspecified() || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
+    address.is_multicast()
+        || address.is_unspecified()
+        || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
 }

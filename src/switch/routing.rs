@@ -45,18 +45,32 @@ pub fn plan(settings: &Settings, caller: &Caller, number: &str) -> Result<Plan, 
         .ok_or(Status::of(404))?;
     let target = match &route.to {
         Destination::User(user) => Target::User(user.clone()),
-        Destination::Dialled if settings.users.contains_key(number) => Target::User(number.to_owned()),
+        Destination::Dialled if settings.users.contains_key(number) => {
+            Target::User(number.to_owned())
+        }
         Destination::Dialled => return Err(Status::of(404)),
         Destination::Queue(queue) => Target::Queue(queue.clone()),
-        Destination::Trunk(trunk) => Target::Trunk { trunk: trunk.clone(), number: rewritten(route, number) },
+        Destination::Trunk(trunk) => {
+            Target::Trunk { trunk: trunk.clone(), number: rewritten(route, number) }
+        }
         Destination::Refuse(status) => return Err(*status),
     };
     let consent = match caller {
         Caller::Trunk(_) => route.consent,
         Caller::Users => ConsentMode::Never,
     };
-    let retention = route.retention.as_ref().and_then(|name| settings.retention.get(name)).map(|policy| (policy.name.clone(), policy.keep));
-    Ok(Plan { route: route.name.clone(), target, consent, retention, language: route.language.clone() })
+    let retention = route
+        .retention
+        .as_ref()
+        .and_then(|name| settings.retention.get(name))
+        .map(|policy| (policy.name.clone(), policy.keep));
+    Ok(Plan {
+        route: route.name.clone(),
+        target,
+        consent,
+        retention,
+        language: route.language.clone(),
+    })
 }
 
 fn rewritten(route: &Route, number: &str) -> String {

@@ -19,7 +19,12 @@ impl Trunks {
             .trunks
             .values()
             .filter_map(|trunk| {
-                let closest = trunk.from.iter().filter(|from| from.contains(source)).map(|from| (from.port.is_some(), from.bits)).max()?;
+                let closest = trunk
+                    .from
+                    .iter()
+                    .filter(|from| from.contains(source))
+                    .map(|from| (from.port.is_some(), from.bits))
+                    .max()?;
                 Some((closest, trunk))
             })
             .max_by_key(|(closest, _)| *closest)

@@ -77,7 +77,11 @@ impl Keys {
 
     /// Whether nothing is remembered of any call.
     pub(crate) fn is_empty(&self) -> bool {
-        self.clients.is_empty() && self.servers.is_empty() && self.ports.is_empty() && self.tags.is_empty() && self.used.is_empty()
+        self.clients.is_empty()
+            && self.servers.is_empty()
+            && self.ports.is_empty()
+            && self.tags.is_empty()
+            && self.used.is_empty()
     }
 }
 
@@ -128,14 +132,23 @@ impl Desk<'_> {
     }
 
     /// Sends a request of a leg's, whose responses will find it.
-    pub(super) fn request(&mut self, leg: (CallId, LegId), flow: Flow, request: Outgoing) -> ClientId {
+    pub(super) fn request(
+        &mut self,
+        leg: (CallId, LegId),
+        flow: Flow,
+        request: Outgoing,
+    ) -> ClientId {
         let client = self.endpoint.request(self.now.instant, flow, request);
         self.keys.client(client, leg);
         client
     }
 
     /// The answer to a challenge of a trunk's: to its own gateway, and to nobody else.
-    pub(super) fn authorization(&mut self, party: &Party, challenge: &Message) -> Option<(Name, String)> {
+    pub(super) fn authorization(
+        &mut self,
+        party: &Party,
+        challenge: &Message,
+    ) -> Option<(Name, String)> {
         let Party::Trunk(trunk) = party else { return None };
         let gateway = self.settings.trunks.get(trunk)?.gateway.as_ref()?;
         let known_by = gateway.credentials.as_ref()?;

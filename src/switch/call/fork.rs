@@ -19,7 +19,13 @@ const ANONYMOUS: &str = "anonymous";
 
 impl Call {
     /// Rings every phone of `user`.
-    pub(super) fn ring_user(&mut self, desk: &mut Desk<'_>, user: &str, offer: Option<Offer>, ring: Duration) {
+    pub(super) fn ring_user(
+        &mut self,
+        desk: &mut Desk<'_>,
+        user: &str,
+        offer: Option<Offer>,
+        ring: Duration,
+    ) {
         let number = self.caller.number.as_ref().map_or(ANONYMOUS, |number| number.reveal());
         let from = Uri::at_domain(number, &desk.settings.domain);
         let from = match &self.caller.name {
@@ -27,11 +33,22 @@ impl Call {
             None => Address::new(from),
         };
         let to = Address::new(Uri::at_domain(user, &desk.settings.domain));
-        let phones: Vec<(Uri, Flow)> =
-            desk.registrar.of(user).iter().map(|bound| (bound.contact.for_request(), bound.binding.flow)).collect();
+        let phones: Vec<(Uri, Flow)> = desk
+            .registrar
+            .of(user)
+            .iter()
+            .map(|bound| (bound.contact.for_request(), bound.binding.flow))
+            .collect();
         self.stage = Stage::Ringing { until: desk.now.instant + ring, offer };
         for (contact, flow) in phones {
-            self.call_out(desk, Party::User(user.to_owned()), from.clone(), to.clone(), contact, flow);
+            self.call_out(
+                desk,
+                Party::User(user.to_owned()),
+                from.clone(),
+                to.clone(),
+                contact,
+                flow,
+            );
         }
         if self.b.iter().all(Leg::is_leaving) {
             self.unanswered(desk, Status::of(480));
@@ -39,14 +56,22 @@ impl Call {
     }
 
     /// Calls out through a trunk's gateway.
-    pub(super) fn ring_trunk(&mut self, desk: &mut Desk<'_>, trunk: &str, number: &str, ring: Duration) {
+    pub(super) fn ring_trunk(
+        &mut self,
+        desk: &mut Desk<'_>,
+        trunk: &str,
+        number: &str,
+        ring: Duration,
+    ) {
         let settings = desk.settings;
         self.stage = Stage::Ringing { until: desk.now.instant + ring, offer: None };
         let way = settings.trunks.get(trunk).and_then(|trunk| {
             let gateway = trunk.gateway.as_ref()?;
             Some((trunk, gateway, listener(settings, gateway.transport, gateway.address)?))
         });
-        let Some((trunk, gateway, listener)) = way else { return self.unanswered(desk, Status::of(503)) };
+        let Some((trunk, gateway, listener)) = way else {
+            return self.unanswered(desk, Status::of(503));
+        };
         if !desk.trunks.take(trunk) {
             return self.unanswered(desk, Status::of(503));
         }
@@ -60,19 +85,49 @@ impl Call {
         };
         let shown = own.or(gateway.caller_id.as_ref()).map_or(ANONYMOUS, |number| number.reveal());
         let from = Address::new(at_gateway(shown));
-        let flow = Flow { listener, transport: gateway.transport, remote: gateway.address, connection: None };
+        let flow = Flow {
+            listener,
+            transport: gateway.transport,
+            remote: gateway.address,
+            connection: None,
+        };
         let target = at_gateway(number);
-        self.call_out(desk, Party::Trunk(trunk.name.clone()), from, Address::new(target.clone()), target, flow);
+        self.call_out(
+            desk,
+            Party::Trunk(trunk.name.clone()),
+            from,
+            Address::new(target.clone()),
+            target,
+            flow,
+        );
     }
 
-    fn call_out(&mut self, desk: &mut Desk<'_>, party: Party, from: Address, to: Address, target: Uri, flow: Flow) {
+    fn call_out(
+        &mut self,
+        desk: &mut Desk<'_>,
+        party: Party,
+        from: Address,
+        to: Address,
+        target: Uri,
+        flow: Flow,
+    ) {
         let reach = desk.settings.listener(flow.listener).reach;
         let contact = desk.contact(flow);
         let local = from.tagged(&desk.ids.tag());
         let call_id = desk.ids.call_id();
         let sequence = 1 + desk.ids.word() % 10_000;
-        let dialog = Dialog::calling(&call_id, local, to, target, Vec::new(), flow, reach, contact, sequence)
-            .with_max_forwards(self.max_forwards);
+        let dialog = Dialog::calling(
+            &call_id,
+            local,
+            to,
+            target,
+            Vec::new(),
+            flow,
+            reach,
+            contact,
+            sequence,
+        )
+        .with_max_forwards(self.max_forwards);
         self.legs += 1;
         let leg = Leg::calling(desk, self.id, LegId(self.legs), party, dialog, self.a.port);
         self.b.push(leg);
@@ -83,9 +138,12 @@ impl Call {
         let Some(calling) = self.leg(leg).filter(|leg| !leg.is_leaving()) else { return };
         calling.opened(desk, rtp).expect("a leg of ours has no offer to refuse");
         let give_up = match &calling.party {
-            Party::Trunk(trunk) => {
-                desk.settings.trunks.get(trunk).and_then(|trunk| trunk.gateway.as_ref()).map(|gateway| gateway.timeout)
-            }
+            Party::Trunk(trunk) => desk
+                .settings
+                .trunks
+                .get(trunk)
+                .and_then(|trunk| trunk.gateway.as_ref())
+                .map(|gateway| gateway.timeout),
             Party::User(_) => None,
         };
         calling.invite(desk, None, give_up);
@@ -108,7 +166,9 @@ impl Call {
         if !matches!(self.stage, Stage::Ringing { .. }) {
             return;
         }
-        let worst = self.refusal.map_or(status, |known| std::cmp::min_by_key(known, status, |status| rank(*status)));
+        let worst = self
+            .refusal
+            .map_or(status, |known| std::cmp::min_by_key(known, status, |status| rank(*status)));
         self.refusal = Some(worst);
         if worst.code() >= 600 {
             for leg in &mut self.b {
@@ -131,7 +191,9 @@ fn outward(status: Status) -> Status {
     match status.code() {
         300..=399 => Status::of(480),
         401 | 407 => Status::of(503),
-        400 | 402 | 405..=406 | 413..=416 | 420..=423 | 481..=483 | 491 | 493 | 505 | 513 => Status::of(500),
+        400 | 402 | 405..=406 | 413..=416 | 420..=423 | 481..=483 | 491 | 493 | 505 | 513 => {
+            Status::of(500)
+        }
         _ => status,
     }
 }

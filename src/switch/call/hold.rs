@@ -32,7 +32,9 @@ impl Call {
         let told = |held: bool| if held { Direction::SendOnly } else { Direction::SendRecv };
         self.a.tell(desk, told(holding.1));
         self.b[at].tell(desk, told(holding.0));
-        for (leg, holds, held) in [(&self.a, holding.0, holding.1), (&self.b[at], holding.1, holding.0)] {
+        for (leg, holds, held) in
+            [(&self.a, holding.0, holding.1), (&self.b[at], holding.1, holding.0)]
+        {
             if held && !holds {
                 self.play(desk, leg, MUSIC, Repeat::Forever);
             } else if holds {

@@ -84,11 +84,18 @@ enum State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Exchange {
     Idle,
-    Ours { client: ClientId, direction: Direction },
+    Ours {
+        client: ClientId,
+        direction: Direction,
+    },
     /// Our 2xx to their offerless re-INVITE carries an offer; the ACK brings the answer.
-    Theirs { server: ServerId },
+    Theirs {
+        server: ServerId,
+    },
     /// After a 491: not before then.
-    Later { at: Instant },
+    Later {
+        at: Instant,
+    },
 }
 
 /// What a response meant.
@@ -125,7 +132,14 @@ impl Leg {
     }
 
     /// One of ours to a phone or gateway; the INVITE follows when its port is open. `dialog` carries our tag.
-    pub(super) fn calling(desk: &mut Desk<'_>, call: CallId, id: LegId, party: Party, dialog: Dialog, near: PortId) -> Leg {
+    pub(super) fn calling(
+        desk: &mut Desk<'_>,
+        call: CallId,
+        id: LegId,
+        party: Party,
+        dialog: Dialog,
+        near: PortId,
+    ) -> Leg {
         let profile = desk.settings.listener(dialog.flow().listener).profile;
         let tag = dialog.id().local_tag.into();
         Leg::begin(desk, call, id, party, profile, dialog, tag, State::Opening, Some(near))
@@ -205,7 +219,11 @@ impl Leg {
         }
         self.port_state = Port::Open;
         let shown = SocketAddr::new(desk.settings.rtp.advertise[self.profile as usize], rtp.port());
-        let session = self.session.insert(Session::new(shown, desk.ids.long() >> 1, desk.settings.rtp.codecs.clone()));
+        let session = self.session.insert(Session::new(
+            shown,
+            desk.ids.long() >> 1,
+            desk.settings.rtp.codecs.clone(),
+        ));
         if let State::Invited { request, answer, .. } = &mut self.state
             && !request.body().is_empty()
         {
@@ -241,7 +259,9 @@ impl Leg {
     pub(super) fn ring(&mut self, desk: &mut Desk<'_>, early: bool) {
         let State::Invited { server, request, answer } = &self.state else { return };
         let response = match answer {
-            Some(answer) if early => Outgoing::response(Status::of(183), request, Some(&self.tag)).body(SDP, answer),
+            Some(answer) if early => {
+                Outgoing::response(Status::of(183), request, Some(&self.tag)).body(SDP, answer)
+            }
             _ => Outgoing::response(Status::of(180), request, Some(&self.tag)),
         };
         let response = response.header(Name::Contact, format_args!("<{}>", self.dialog.contact()));
@@ -278,7 +298,12 @@ impl Leg {
     }
 
     /// The ACK of our 2xx; `Err` if it should have brought an answer and did not.
-    pub(super) fn acknowledged(&mut self, desk: &mut Desk<'_>, acked: ServerId, ack: &Message) -> Result<(), Status> {
+    pub(super) fn acknowledged(
+        &mut self,
+        desk: &mut Desk<'_>,
+        acked: ServerId,
+        ack: &Message,
+    ) -> Result<(), Status> {
         let offered = match &self.state {
             State::Answered { server, offered, bye } if *server == acked => {
                 if let Some(reason) = *bye {
@@ -311,7 +336,12 @@ impl Leg {
     }
 
     /// Sends the INVITE with our offer.
-    pub(super) fn invite(&mut self, desk: &mut Desk<'_>, authorization: Option<(Name, String)>, give_up: Option<Duration>) {
+    pub(super) fn invite(
+        &mut self,
+        desk: &mut Desk<'_>,
+        authorization: Option<(Name, String)>,
+        give_up: Option<Duration>,
+    ) {
         let session = self.session.as_mut().expect("the port is open before the INVITE");
         let offer = session.offer(self.wanted);
         let authorised = authorization.is_some();
@@ -381,11 +411,21 @@ impl Leg {
 
     fn remember(&mut self, desk: &mut Desk<'_>) {
         self.remembered = true;
-        desk.outbox.store(Entry::DialogUp { call: self.call, local_tag: self.tag.clone(), dialog: self.dialog.remember() });
+        desk.outbox.store(Entry::DialogUp {
+            call: self.call,
+            local_tag: self.tag.clone(),
+            dialog: self.dialog.remember(),
+        });
     }
 
     /// A response to one of our requests of this leg.
-    pub(super) fn response(&mut self, desk: &mut Desk<'_>, client: ClientId, response: &Message, flow: Flow) -> Outcome {
+    pub(super) fn response(
+        &mut self,
+        desk: &mut Desk<'_>,
+        client: ClientId,
+        response: &Message,
+        flow: Flow,
+    ) -> Outcome {
         let Some(status) = response.status() else { return Outcome::Nothing };
         match &mut self.state {
             State::Calling { client: ours, .. } if *ours == client && status.is_provisional() => {
@@ -396,7 +436,8 @@ impl Leg {
                 self.conclude(desk, response)
             }
             State::Calling { client: ours, authorised, .. } if *ours == client => {
-                let authorization = if *authorised { None } else { desk.authorization(&self.party, response) };
+                let authorization =
+                    if *authorised { None } else { desk.authorization(&self.party, response) };
                 match authorization {
                     Some(authorization) => {
                         self.invite(desk, Some(authorization), None);
@@ -415,7 +456,9 @@ impl Leg {
                 }
                 Outcome::Nothing
             }
-            State::Up(Exchange::Ours { client: ours, direction }) if *ours == client && !status.is_provisional() => {
+            State::Up(Exchange::Ours { client: ours, direction })
+                if *ours == client && !status.is_provisional() =>
+            {
                 let direction = *direction;
                 self.reinvited(desk, client, direction, response, status, flow)
             }
@@ -427,7 +470,12 @@ impl Leg {
             _ if status.is_success() && response.cseq().method == Method::Invite => {
                 let mut other = self.dialog.clone();
                 other.establish(response, flow);
-                desk.endpoint.acknowledge(desk.now.instant, client, other.flow(), other.ack(response.cseq().number));
+                desk.endpoint.acknowledge(
+                    desk.now.instant,
+                    client,
+                    other.flow(),
+                    other.ack(response.cseq().number),
+                );
                 let bye = other.request(&Method::Bye);
                 desk.endpoint.request(desk.now.instant, other.flow(), bye);
                 Outcome::Nothing
@@ -436,7 +484,13 @@ impl Leg {
         }
     }
 
-    fn provisional(&mut self, desk: &mut Desk<'_>, response: &Message, flow: Flow, status: Status) -> Outcome {
+    fn provisional(
+        &mut self,
+        desk: &mut Desk<'_>,
+        response: &Message,
+        flow: Flow,
+        status: Status,
+    ) -> Outcome {
         if let State::Calling { give_up, .. } = &mut self.state {
             *give_up = None;
         }
@@ -459,7 +513,12 @@ impl Leg {
     /// Takes their 2xx and acknowledges it.
     fn confirm(&mut self, desk: &mut Desk<'_>, client: ClientId, response: &Message, flow: Flow) {
         self.dialog.establish(response, flow);
-        desk.endpoint.acknowledge(desk.now.instant, client, self.dialog.flow(), self.dialog.ack(response.cseq().number));
+        desk.endpoint.acknowledge(
+            desk.now.instant,
+            client,
+            self.dialog.flow(),
+            self.dialog.ack(response.cseq().number),
+        );
         self.remember(desk);
     }
 
@@ -496,7 +555,12 @@ impl Leg {
     ) -> Outcome {
         let exchange = match status.code() {
             200..=299 => {
-                desk.endpoint.acknowledge(desk.now.instant, client, self.dialog.flow(), self.dialog.ack(response.cseq().number));
+                desk.endpoint.acknowledge(
+                    desk.now.instant,
+                    client,
+                    self.dialog.flow(),
+                    self.dialog.ack(response.cseq().number),
+                );
                 self.dialog.refresh(response, flow);
                 self.told = direction;
                 let session = self.session.as_mut().expect("an offer was made");
@@ -528,10 +592,17 @@ impl Leg {
     }
 
     /// A request of ours got no final response.
-    pub(super) fn failed(&mut self, desk: &mut Desk<'_>, client: ClientId, status: Status) -> Outcome {
+    pub(super) fn failed(
+        &mut self,
+        desk: &mut Desk<'_>,
+        client: ClientId,
+        status: Status,
+    ) -> Outcome {
         match self.state {
             State::Calling { client: ours, .. } if ours == client => self.refused(desk, status),
-            State::Cancelling { client: ours } | State::Leaving { client: ours } if ours == client => {
+            State::Cancelling { client: ours } | State::Leaving { client: ours }
+                if ours == client =>
+            {
                 self.gone(desk);
                 Outcome::Nothing
             }
@@ -555,7 +626,8 @@ impl Leg {
         }
         let session = self.session.as_mut().expect("a leg that is up has agreed on media");
         let offer = session.offer(self.wanted);
-        let request = self.dialog.request(&Method::Invite).header(Name::Allow, ALLOW).body(SDP, &offer);
+        let request =
+            self.dialog.request(&Method::Invite).header(Name::Allow, ALLOW).body(SDP, &offer);
         let client = desk.request(self.key(), self.dialog.flow(), request);
         self.state = State::Up(Exchange::Ours { client, direction: self.wanted });
     }
@@ -583,7 +655,13 @@ impl Leg {
     }
 
     /// Their re-INVITE or UPDATE; gives the answer.
-    pub(super) fn renegotiate(&mut self, desk: &mut Desk<'_>, server: ServerId, request: &Message, flow: Flow) -> Outgoing {
+    pub(super) fn renegotiate(
+        &mut self,
+        desk: &mut Desk<'_>,
+        server: ServerId,
+        request: &Message,
+        flow: Flow,
+    ) -> Outgoing {
         let respond = |code: u16| Outgoing::response(Status::of(code), request, None);
         match self.state {
             State::Up(Exchange::Ours { .. }) => return respond(491),
@@ -591,7 +669,9 @@ impl Leg {
             State::Invited { .. } | State::Answered { .. } | State::Up(Exchange::Theirs { .. }) => {
                 return respond(500).header(Name::RetryAfter, desk.ids.word() % 10);
             }
-            State::Opening | State::Calling { .. } | State::Cancelling { .. } => return respond(491),
+            State::Opening | State::Calling { .. } | State::Cancelling { .. } => {
+                return respond(491);
+            }
             State::Leaving { .. } | State::Gone => return respond(481),
             State::Up(Exchange::Idle | Exchange::Later { .. }) => {}
         }

@@ -104,9 +104,15 @@ impl Call {
     ) -> Call {
         let id = CallId(desk.ids.long() & ID_BITS);
         let max_forwards = request.max_forwards().unwrap_or(70).saturating_sub(1);
-        desk.endpoint.respond(desk.now.instant, server, Outgoing::response(Status::of(100), &request, None));
+        desk.endpoint.respond(
+            desk.now.instant,
+            server,
+            Outgoing::response(Status::of(100), &request, None),
+        );
         let trunk = match (&caller.party, &plan.target) {
-            (Party::Trunk(trunk), _) | (Party::User(_), Target::Trunk { trunk, .. }) => Some(trunk.clone()),
+            (Party::Trunk(trunk), _) | (Party::User(_), Target::Trunk { trunk, .. }) => {
+                Some(trunk.clone())
+            }
             (Party::User(_), Target::User(_) | Target::Queue(_)) => None,
         };
         let cdr = Cdr {
@@ -182,14 +188,14 @@ impl Call {
         match self.a.opened(desk, rtp) {
             Err(status) => self.refuse(desk, status, "no media in common"),
             Ok(()) if !matches!(self.stage, Stage::Opening) => {}
-            Ok(()) => match (&self.plan.target, self.prompt(desk)) {
-                (Target::Queue(_), _) | (_, Some(_)) => {
-                    self.a.answer(desk);
-                    self.cdr.answered = Some(desk.now.utc);
-                    self.stage = Stage::Answering;
-                }
-                (Target::User(_) | Target::Trunk { .. }, None) => self.seek(desk),
-            },
+            Ok(())
+                if self.prompt(desk).is_some() || matches!(self.plan.target, Target::Queue(_)) =>
+            {
+                self.a.answer(desk);
+                self.cdr.answered = Some(desk.now.utc);
+                self.stage = Stage::Answering;
+            }
+            Ok(()) => self.seek(desk),
         }
     }
 
@@ -197,7 +203,7 @@ impl Call {
     pub(super) fn open_failed(&mut self, desk: &mut Desk<'_>, leg: LegId) {
         let Some(broken) = self.leg(leg) else { return };
         broken.port_closed(desk);
-        if leg == self.a.id {
+        if leg == LegId(0) {
             self.refuse(desk, Status::of(503), "no media port");
         } else {
             broken.hang_up(desk, None);
@@ -220,10 +226,13 @@ impl Call {
             ConsentMode::NoticeAll => NOTICE,
             ConsentMode::ExpressAll => CONSENT,
         };
-        let prompt = desk.settings.prompts.get(&self.plan.language).and_then(|prompts| prompts.get(name));
+        let prompt =
+            desk.settings.prompts.get(&self.plan.language).and_then(|prompts| prompts.get(name));
         match prompt {
             Some(prompt) if prompt.sound.is_ok() => return Some((name, prompt.clone())),
-            Some(Prompt { sound: Err(why), .. }) => self.unrecorded(desk, format!("the prompt cannot be played: {why}")),
+            Some(Prompt { sound: Err(why), .. }) => {
+                self.unrecorded(desk, format!("the prompt cannot be played: {why}"))
+            }
             _ => self.unrecorded(desk, format!("there is no prompt {}/{name}", self.plan.language)),
         }
         None
@@ -237,7 +246,13 @@ impl Call {
     }
 
     /// The caller's ACK: the prompt may be heard.
-    pub(super) fn acknowledged(&mut self, desk: &mut Desk<'_>, leg: LegId, server: ServerId, ack: &Message) {
+    pub(super) fn acknowledged(
+        &mut self,
+        desk: &mut Desk<'_>,
+        leg: LegId,
+        server: ServerId,
+        ack: &Message,
+    ) {
         let Some(acked) = self.leg(leg) else { return };
         if let Err(status) = acked.acknowledged(desk, server, ack) {
             acked.hang_up(desk, None);
@@ -262,8 +277,14 @@ impl Call {
 
     fn play(&self, desk: &mut Desk<'_>, leg: &Leg, name: &str, repeat: Repeat) -> PlayId {
         let play = desk.keys.play();
-        let prompts = desk.settings.prompts.get(&self.plan.language).or_else(|| desk.settings.prompts.get(&desk.settings.language));
-        if let Some(Prompt { sound: Ok(prompt), .. }) = prompts.and_then(|prompts| prompts.get(name)) {
+        let prompts = desk
+            .settings
+            .prompts
+            .get(&self.plan.language)
+            .or_else(|| desk.settings.prompts.get(&desk.settings.language));
+        if let Some(Prompt { sound: Ok(prompt), .. }) =
+            prompts.and_then(|prompts| prompts.get(name))
+        {
             desk.outbox.media(Command::Play { port: leg.port, prompt: *prompt, play, repeat });
         }
         play
@@ -273,7 +294,13 @@ impl Call {
 
     fn ask(&mut self, desk: &mut Desk<'_>, name: &'static str, prompt: &Prompt) {
         let play = self.play(desk, &self.a, name, Repeat::Once);
-        self.stage = Stage::Asking(Question::put(self.plan.consent, name, prompt, &self.plan.language, play));
+        self.stage = Stage::Asking(Question::put(
+            self.plan.consent,
+            name,
+            prompt,
+            &self.plan.language,
+            play,
+        ));
     }
 
     /// A prompt ran to its end.
@@ -328,7 +355,8 @@ impl Call {
             }
             Target::Queue(queue) => {
                 self.play(desk, &self.a, MUSIC, Repeat::Forever);
-                let wait = desk.settings.queues.get(&queue).map_or(Duration::ZERO, |queue| queue.wait);
+                let wait =
+                    desk.settings.queues.get(&queue).map_or(Duration::ZERO, |queue| queue.wait);
                 self.stage = Stage::Waiting { until: desk.now.instant + wait };
                 desk.news.push(News::Queued { queue, call: self.id });
             }
@@ -345,7 +373,11 @@ impl Call {
     /// An agent is free: their phone rings for this caller.
     pub(super) fn offer(&mut self, desk: &mut Desk<'_>, agent: &str) {
         let Stage::Waiting { until } = self.stage else { return };
-        let (Some(agent), Target::Queue(queue)) = (desk.settings.agents.get(agent), &self.plan.target) else { return };
+        let (Some(agent), Target::Queue(queue)) =
+            (desk.settings.agents.get(agent), &self.plan.target)
+        else {
+            return;
+        };
         let ring = desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.ring);
         self.refusal = None;
         self.ring_user(desk, &agent.user, Some(Offer { agent: agent.name.clone(), until }), ring);
@@ -353,11 +385,17 @@ impl Call {
 
     /// Nobody answered.
     fn unanswered(&mut self, desk: &mut Desk<'_>, status: Status) {
-        let Stage::Ringing { offer, .. } = std::mem::replace(&mut self.stage, Stage::Ending) else { return };
+        let Stage::Ringing { offer, .. } = std::mem::replace(&mut self.stage, Stage::Ending) else {
+            return;
+        };
         match (offer, &self.plan.target) {
             (Some(offer), Target::Queue(queue)) => {
                 self.stage = Stage::Waiting { until: offer.until };
-                desk.news.push(News::Missed { queue: queue.clone(), agent: offer.agent, call: self.id });
+                desk.news.push(News::Missed {
+                    queue: queue.clone(),
+                    agent: offer.agent,
+                    call: self.id,
+                });
             }
             _ => self.refuse(desk, status, cause(status)),
         }
@@ -365,7 +403,9 @@ impl Call {
 
     /// `b` answered: the caller is answered too if they were not, the two are bridged, the permit decides on the recording.
     fn bridged(&mut self, desk: &mut Desk<'_>, b: LegId) {
-        let Stage::Ringing { offer, .. } = std::mem::replace(&mut self.stage, Stage::Ending) else { return };
+        let Stage::Ringing { offer, .. } = std::mem::replace(&mut self.stage, Stage::Ending) else {
+            return;
+        };
         for other in self.b.iter_mut().filter(|leg| leg.id != b) {
             other.hang_up(desk, Some(ELSEWHERE));
         }
@@ -382,7 +422,8 @@ impl Call {
             desk.news.push(News::Talking { agent: agent.clone(), call: self.id });
         }
         let by_name = agent.as_ref().and_then(|name| desk.settings.agents.get(name));
-        let by_user = || desk.settings.agents.values().find(|agent| party == Party::User(agent.user.clone()));
+        let by_user =
+            || desk.settings.agents.values().find(|agent| party == Party::User(agent.user.clone()));
         let on_file = by_name.or_else(by_user);
         self.cdr.agent = on_file.map(|agent| agent.name.clone()).or(match &party {
             Party::User(user) => Some(user.clone()),
@@ -390,14 +431,25 @@ impl Call {
         });
         self.cdr.bridged = Some(desk.now.utc);
         if self.plan.consent != ConsentMode::Never && self.cdr.unrecorded.is_none() {
-            match (consent::permit(self.id, self.cdr.consent.as_ref(), on_file), self.plan.retention.clone()) {
+            match (
+                consent::permit(self.id, self.cdr.consent.as_ref(), on_file),
+                self.plan.retention.clone(),
+            ) {
                 (Ok(permit), Some(keep)) => {
                     let id = RecordingId(desk.ids.long() & ID_BITS);
                     self.cdr.recording = Some(id);
-                    self.recording =
-                        Some(Recording::begin(permit, id, (self.a.port, port), keep, desk.now.utc, desk.outbox));
+                    self.recording = Some(Recording::begin(
+                        permit,
+                        id,
+                        (self.a.port, port),
+                        keep,
+                        desk.now.utc,
+                        desk.outbox,
+                    ));
                 }
-                (Ok(_), None) => self.unrecorded(desk, "the route names no retention policy".into()),
+                (Ok(_), None) => {
+                    self.unrecorded(desk, "the route names no retention policy".into())
+                }
                 (Err(why), _) => self.unrecorded(desk, why.into()),
             }
         }
@@ -409,7 +461,14 @@ impl Call {
     // ---- what the far sides say ----
 
     /// A response to a request of a leg.
-    pub(super) fn response(&mut self, desk: &mut Desk<'_>, leg: LegId, client: ClientId, response: &Message, flow: Flow) {
+    pub(super) fn response(
+        &mut self,
+        desk: &mut Desk<'_>,
+        leg: LegId,
+        client: ClientId,
+        response: &Message,
+        flow: Flow,
+    ) {
         let Some(answering) = self.leg(leg) else { return };
         let outcome = answering.response(desk, client, response, flow);
         self.outcome(desk, leg, outcome);
@@ -417,7 +476,13 @@ impl Call {
     }
 
     /// A request of a leg that got no final response.
-    pub(super) fn failed(&mut self, desk: &mut Desk<'_>, leg: LegId, client: ClientId, status: Status) {
+    pub(super) fn failed(
+        &mut self,
+        desk: &mut Desk<'_>,
+        leg: LegId,
+        client: ClientId,
+        status: Status,
+    ) {
         let Some(failing) = self.leg(leg) else { return };
         let outcome = failing.failed(desk, client, status);
         self.outcome(desk, leg, outcome);
@@ -435,14 +500,29 @@ impl Call {
     }
 
     /// A request inside one of the dialogs; ACK and CANCEL have their own ways.
-    pub(super) fn request(&mut self, desk: &mut Desk<'_>, leg: LegId, server: ServerId, request: &Message, flow: Flow) {
+    pub(super) fn request(
+        &mut self,
+        desk: &mut Desk<'_>,
+        leg: LegId,
+        server: ServerId,
+        request: &Message,
+        flow: Flow,
+    ) {
         let id = self.id;
         let Some(asked) = self.leg(leg).filter(|leg| leg.owns(request)) else {
-            return desk.endpoint.respond(desk.now.instant, server, Outgoing::response(Status::of(481), request, None));
+            return desk.endpoint.respond(
+                desk.now.instant,
+                server,
+                Outgoing::response(Status::of(481), request, None),
+            );
         };
         debug_assert_eq!(asked.call, id, "legs know their call");
         if let Err(status) = asked.accept(request) {
-            return desk.endpoint.respond(desk.now.instant, server, Outgoing::response(status, request, None));
+            return desk.endpoint.respond(
+                desk.now.instant,
+                server,
+                Outgoing::response(status, request, None),
+            );
         }
         let ok = || Outgoing::response(Status::of(200), request, None);
         let response = match request.method() {
@@ -487,7 +567,9 @@ impl Call {
     fn left(&mut self, desk: &mut Desk<'_>, leg: LegId, cause: &'static str) {
         match self.stage {
             Stage::Talking { b, .. } if leg != self.a.id && leg != b => {}
-            _ if leg == self.a.id || matches!(self.stage, Stage::Talking { .. }) => self.finish(desk, cause, None),
+            _ if leg == self.a.id || matches!(self.stage, Stage::Talking { .. }) => {
+                self.finish(desk, cause, None)
+            }
             _ => {}
         }
     }
@@ -500,7 +582,9 @@ impl Call {
 
     /// A far side fell silent although it should speak.
     pub(super) fn silent(&mut self, desk: &mut Desk<'_>, leg: LegId) {
-        if matches!(self.stage, Stage::Talking { .. }) && self.leg(leg).is_some_and(|leg| !leg.is_leaving()) {
+        if matches!(self.stage, Stage::Talking { .. })
+            && self.leg(leg).is_some_and(|leg| !leg.is_leaving())
+        {
             self.finish(desk, "no audio", None);
         }
     }
@@ -514,7 +598,12 @@ impl Call {
     }
 
     /// Ends every leg and the recording. The first cause stays.
-    pub(super) fn finish(&mut self, desk: &mut Desk<'_>, cause: &'static str, status: Option<Status>) {
+    pub(super) fn finish(
+        &mut self,
+        desk: &mut Desk<'_>,
+        cause: &'static str,
+        status: Option<Status>,
+    ) {
         if self.cdr.ended.is_some() {
             return;
         }
@@ -530,7 +619,8 @@ impl Call {
                 desk.news.push(News::Spared { agent: offer.agent, call: self.id });
             }
             (Stage::Talking { agent: Some(agent), .. }, Target::Queue(queue)) => {
-                let wrap_up = desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.wrap_up);
+                let wrap_up =
+                    desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.wrap_up);
                 desk.news.push(News::Finished { agent, call: self.id, wrap_up });
             }
             _ => {}
@@ -583,7 +673,10 @@ impl Call {
         if let Some(recording) = &mut self.recording {
             let id = recording.id();
             desk.outbox.log(Fact::RecordingFailed { recording: id, cause: cause.clone() });
-            recording.over(Entry::RecordingFailed { recording: id, cause, at: desk.now.utc }, desk.outbox);
+            recording.over(
+                Entry::RecordingFailed { recording: id, cause, at: desk.now.utc },
+                desk.outbox,
+            );
         }
     }
 
@@ -674,9 +767,12 @@ fn cause(status: Status) -> &'static str {
 /// The key of an INFO body: `Signal=1` lines, or the bare key.
 fn digit(body: &[u8]) -> Option<char> {
     let text = std::str::from_utf8(body).ok()?;
-    let signal = text.lines().find_map(|line| line.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("signal")));
+    let signal = text.lines().find_map(|line| {
+        line.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("signal"))
+    });
     let key = signal.map_or(text, |(_, value)| value).trim();
     let mut keys = key.chars();
-    let digit = keys.next().filter(|key| key.is_ascii_digit() || matches!(key, '*' | '#' | 'A'..='D'))?;
+    let digit =
+        keys.next().filter(|key| key.is_ascii_digit() || matches!(key, '*' | '#' | 'A'..='D'))?;
     keys.next().is_none().then_some(digit)
 }

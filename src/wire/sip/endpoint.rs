@@ -8,6 +8,9 @@ use super::message::{Message, Status};
 use super::outgoing::Outgoing;
 use crate::wire::flow::{self, Datagram, Flow, ListenerId, Transmit, Transport};
 
+/// What we do, for the Allow header.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+
 /// A client transaction of ours.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientId(pub u64);
