@@ -1,0 +1,52 @@
+//! Asking the switch that runs.
+
+use std::path::PathBuf;
+
+use super::{Context, Exit, Failure, output};
+use crate::io::control::{self, SOCKET};
+use crate::switch::control::{Reply, Request};
+
+/// How a switch is started, for those who thought it was.
+pub(super) const START: &str = "start it with: tonspur serve";
+
+/// Asks, and turns a refusal into a failure.
+pub(super) fn ask(context: &Context, request: &Request) -> Result<Reply, Failure> {
+    match reach(context, request)? {
+        Some(reply) => Ok(reply),
+        None => Err(Failure::new(Exit::NotRunning, format!("no switch is running; {START}"))),
+    }
+}
+
+/// Like [`ask`]; `None` if no switch is running.
+pub(super) fn reach(context: &Context, request: &Request) -> Result<Option<Reply>, Failure> {
+    match control::ask(&socket(context)?, request) {
+        Ok(Reply::NotFound { what }) => Err(Failure::not_found(what)),
+        Ok(Reply::Refused { why }) => Err(Failure::new(Exit::Failed, why)),
+        Ok(reply) => Ok(Some(reply)),
+        Err(control::Error::NotRunning) => Ok(None),
+        Err(error) => Err(Failure::new(Exit::Failed, error.to_string())),
+    }
+}
+
+/// Asks and prints: JSON as the switch gave it, or what `table` makes of it.
+pub(super) fn show(
+    context: &Context,
+    request: &Request,
+    table: impl FnOnce(&Reply) -> Option<String>,
+) -> Result<(), Failure> {
+    let reply = ask(context, request)?;
+    output::print(&match context.format {
+        output::Format::Json => output::json(&reply)?,
+        output::Format::Table => table(&reply).ok_or_else(|| unexpected(&reply))?,
+    });
+    Ok(())
+}
+
+/// The switch is of another version.
+pub(super) fn unexpected(reply: &Reply) -> Failure {
+    Failure::new(Exit::Failed, format!("the switch gave an answer to another question: {reply:?}"))
+}
+
+fn socket(context: &Context) -> Result<PathBuf, Failure> {
+    Ok(super::place::places(context)?.state.join(SOCKET))
+}

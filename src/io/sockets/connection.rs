@@ -1,0 +1,232 @@
+//! One TCP connection: frames in, bytes out, and the patience it is given.
+
+use std::future::pending;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use super::tcp::{Queued, Told};
+use super::{Limits, Message};
+use crate::wire::flow::Flow;
+use crate::wire::sip::framing::{Frame, Framer};
+
+/// Read at once.
+const PIECE: usize = 8 * 1_024;
+/// How long a peer that has closed its side, or that we close, is given for the rest.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What the table asks of a connection.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Send these bytes.
+    Write(Vec<u8>),
+    /// Answer a keep-alive (RFC 5626 §3.5.1).
+    Pong,
+    /// Close once everything before is out.
+    Close,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) flow: Flow,
+    pub(super) limits: Limits,
+    pub(super) tell: mpsc::Sender<Told>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    /// Our own end of `orders`, for pongs; it does not keep the connection alive.
+    pub(super) own_orders: mpsc::WeakSender<Order>,
+    pub(super) queued: Arc<Queued>,
+}
+
+/// Why reading ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// The peer closed its side, properly: it may still read.
+    Finished,
+    /// Failed, too slow, idle, or not reading.
+    Cut,
+}
+
+impl Connection {
+    /// An accepted connection.
+    pub(super) async fn serve(self, stream: TcpStream) {
+        self.run(stream).await;
+    }
+
+    /// A connection of ours to the flow's remote, from the address that the listener is bound to.
+    pub(super) async fn connect(self, from: Option<IpAddr>) {
+        let remote = self.flow.remote;
+        match timeout(self.limits.connect, open(remote, from)).await {
+            Ok(Ok(stream)) => self.run(stream).await,
+            Ok(Err(error)) => {
+                tracing::debug!(event = "tcp_connect_failed", %remote, %error);
+                self.refused().await;
+            }
+            Err(_) => {
+                tracing::debug!(event = "tcp_connect_timeout", %remote);
+                self.refused().await;
+            }
+        }
+    }
+
+    async fn refused(self) {
+        if let Some(connection) = self.flow.connection {
+            // It only fails when the whole switch ends.
+            let _ = self.tell.send(Told::Refused(connection)).await;
+        }
+    }
+
+    async fn run(self, mut stream: TcpStream) {
+        let Connection { flow, limits, tell, orders, own_orders, queued } = self;
+        settle(&stream);
+        {
+            let (reader, writer) = stream.split();
+            let mut reader = Reader { reader, flow, limits, tell: tell.clone(), own_orders };
+            let mut write = pin!(write(writer, orders, &queued, limits.write));
+            let end = tokio::select! {
+                end = reader.read() => Some(end),
+                () = &mut write => None,
+            };
+            match end {
+                // Requests already taken may still be answered.
+                Some(End::Finished) => {
+                    let _ = timeout(FAREWELL, &mut write).await;
+                }
+                Some(End::Cut) => {}
+                // Closed by us: taking what the peer still sends keeps its system from throwing our last answer away.
+                None => {
+                    let _ = timeout(FAREWELL, reader.discard()).await;
+                }
+            }
+        }
+        drop(stream);
+        if let Some(connection) = flow.connection {
+            let _ = tell.send(Told::Ended(connection)).await;
+        }
+    }
+}
+
+struct Reader<'a> {
+    reader: ReadHalf<'a>,
+    flow: Flow,
+    limits: Limits,
+    tell: mpsc::Sender<Told>,
+    own_orders: mpsc::WeakSender<Order>,
+}
+
+impl Reader<'_> {
+    async fn read(&mut self) -> End {
+        let mut framer = Framer::default();
+        let mut piece = vec![0; PIECE];
+        let mut begun = Some(Instant::now());
+        let mut proven = false;
+        loop {
+            let patience = match begun {
+                Some(begun) => self.limits.message.saturating_sub(begun.elapsed()),
+                None => self.limits.idle,
+            };
+            let length = match timeout(patience, self.reader.read(&mut piece)).await {
+                Ok(Ok(0)) => return End::Finished,
+                Ok(Ok(length)) => length,
+                Ok(Err(_)) => return End::Cut,
+                Err(_) => {
+                    tracing::debug!(event = "tcp_timeout", remote = %self.flow.remote, midway = begun.is_some());
+                    return End::Cut;
+                }
+            };
+            framer.push(&piece[..length]);
+            let (mut pinged, mut whole) = (false, false);
+            while let Some(frame) = framer.next() {
+                let (bytes, broken) = match frame {
+                    Frame::Message(bytes) => (bytes, false),
+                    Frame::Broken(bytes) => (bytes, true),
+                    Frame::Ping => {
+                        pinged = true;
+                        continue;
+                    }
+                };
+                whole = true;
+                let received = std::time::Instant::now();
+                let message = Message { flow: self.flow, received, bytes, broken };
+                if self.tell.send(Told::Message(message)).await.is_err() {
+                    return End::Cut;
+                }
+                if broken {
+                    // The switch answers and closes; if it does not, patience ends it.
+                    let _ = timeout(self.limits.message, pending::<()>()).await;
+                    return End::Cut;
+                }
+            }
+            // One answer to all pings of a piece: a peer that sends more than one at a time is not waiting for them.
+            if pinged && !self.pong() {
+                return End::Cut;
+            }
+            proven |= whole;
+            begun = match (framer.is_midway(), begun) {
+                (true, Some(begun)) if !whole => Some(begun),
+                (true, _) => Some(Instant::now()),
+                (false, begun) if !proven => begun,
+                (false, _) => None,
+            };
+        }
+    }
+
+    fn pong(&self) -> bool {
+        self.own_orders.upgrade().is_some_and(|orders| orders.try_send(Order::Pong).is_ok())
+    }
+
+    async fn discard(&mut self) {
+        let mut piece = vec![0; PIECE];
+        while matches!(self.reader.read(&mut piece).await, Ok(length) if length > 0) {}
+    }
+}
+
+/// Writes until told to close, or until the peer does not take it.
+async fn write(
+    mut writer: WriteHalf<'_>,
+    mut orders: mpsc::Receiver<Order>,
+    queued: &Queued,
+    patience: Duration,
+) {
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Write(bytes) => {
+                let written = timeout(patience, writer.write_all(&bytes)).await;
+                queued.written(bytes.len());
+                if !matches!(written, Ok(Ok(()))) {
+                    return;
+                }
+            }
+            Order::Pong => {
+                if !matches!(timeout(patience, writer.write_all(b"\r\n")).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
+            Order::Close => break,
+        }
+    }
+    let _ = writer.shutdown().await;
+}
+
+async fn open(remote: SocketAddr, from: Option<IpAddr>) -> std::io::Result<TcpStream> {
+    let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(from) = from.filter(|from| !from.is_unspecified()) {
+        socket.bind(SocketAddr::new(from, 0))?;
+    }
+    socket.connect(remote).await
+}
+
+/// Small messages at once, and dead peers found by the system's own probes.
+fn settle(stream: &TcpStream) {
+    use rustix::net::sockopt;
+    let _ = stream.set_nodelay(true);
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, Duration::from_secs(120));
+}

@@ -1,0 +1,273 @@
+//! TCP: the table of connections. One connection serves everybody who sends to its far address; limits are kept here.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use super::connection::{Connection, Order};
+use super::{Arrival, Limits, Message, stream};
+use crate::wire::flow::{self, ConnectionId, Flow, ListenerId, Transmit};
+
+/// Messages that may wait for one peer to read; their bytes are limited too.
+const ORDERS: usize = 256;
+/// How long a listener rests when the system has no descriptor for the next connection.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// What the tasks of TCP tell the table.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// Somebody connected.
+    Accepted { listener: ListenerId, stream: TcpStream, remote: SocketAddr },
+    /// A framed message.
+    Message(Message),
+    /// The connection is gone.
+    Ended(ConnectionId),
+    /// It never stood.
+    Refused(ConnectionId),
+}
+
+/// Binds one address.
+pub(super) fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Bytes that wait for one peer, counted for all peers too.
+#[derive(Debug)]
+pub(super) struct Queued {
+    own: AtomicUsize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Queued {
+    fn add(&self, bytes: usize) -> (usize, usize) {
+        (
+            self.own.fetch_add(bytes, Ordering::Relaxed) + bytes,
+            self.all.fetch_add(bytes, Ordering::Relaxed) + bytes,
+        )
+    }
+
+    pub(super) fn written(&self, bytes: usize) {
+        self.own.fetch_sub(bytes, Ordering::Relaxed);
+        self.all.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    flow: Flow,
+    orders: mpsc::Sender<Order>,
+    queued: Arc<Queued>,
+    task: AbortHandle,
+    accepted: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Tcp {
+    limits: Limits,
+    tell: mpsc::Sender<Told>,
+    locals: BTreeMap<ListenerId, SocketAddr>,
+    next: u64,
+    entries: BTreeMap<ConnectionId, Entry>,
+    by_remote: BTreeMap<(ListenerId, SocketAddr), ConnectionId>,
+    per_source: BTreeMap<IpAddr, usize>,
+    queued: Arc<AtomicUsize>,
+    turned_away: u64,
+}
+
+impl Tcp {
+    pub(super) fn new(limits: Limits, tell: mpsc::Sender<Told>) -> Tcp {
+        Tcp {
+            limits,
+            tell,
+            locals: BTreeMap::new(),
+            next: 0,
+            entries: BTreeMap::new(),
+            by_remote: BTreeMap::new(),
+            per_source: BTreeMap::new(),
+            queued: Arc::new(AtomicUsize::new(0)),
+            turned_away: 0,
+        }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        listener: ListenerId,
+        socket: std::net::TcpListener,
+    ) -> std::io::Result<()> {
+        self.locals.insert(listener, socket.local_addr()?);
+        tokio::spawn(accept(listener, TcpListener::from_std(socket)?, self.tell.clone()));
+        Ok(())
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// What a task told, as the switch is to hear it.
+    pub(super) fn take(&mut self, told: Told) -> Option<Arrival> {
+        match told {
+            Told::Accepted { listener, stream, remote } => {
+                self.accepted(listener, stream, remote);
+                None
+            }
+            Told::Message(message) => Some(Arrival::Message(message)),
+            Told::Ended(connection) => {
+                let flow = self.remove(connection)?;
+                Some(Arrival::Flow(flow::Event::Closed(flow)))
+            }
+            Told::Refused(connection) => {
+                let flow = self.remove(connection)?;
+                Some(Arrival::Flow(flow::Event::Unreachable(Flow { connection: None, ..flow })))
+            }
+        }
+    }
+
+    fn accepted(&mut self, listener: ListenerId, tcp: TcpStream, remote: SocketAddr) {
+        let source = remote.ip().to_canonical();
+        let here = self.per_source.get(&source).copied().unwrap_or(0);
+        if self.entries.len() >= self.limits.connections || here >= self.limits.per_source {
+            self.turned_away += 1;
+            if self.turned_away.is_power_of_two() {
+                tracing::warn!(event = "tcp_limit", %source, from_source = here, all = self.entries.len(),
+                    turned_away = self.turned_away);
+            }
+            return;
+        }
+        self.per_source.insert(source, here + 1);
+        self.enter(listener, remote, true, |connection| async move { connection.serve(tcp).await });
+    }
+
+    /// Sends by the connection that the flow names, or by another one to the same address, or by a new one.
+    pub(super) fn send(&mut self, transmit: Transmit) -> Option<flow::Event> {
+        let flow = transmit.flow;
+        let standing = flow
+            .connection
+            .filter(|connection| self.entries.contains_key(connection))
+            .or_else(|| self.by_remote.get(&(flow.listener, flow.remote)).copied());
+        let connection = match standing {
+            Some(connection) => connection,
+            None if self.entries.len() < self.limits.connections => {
+                let from = self.locals.get(&flow.listener).map(|local| local.ip());
+                self.enter(flow.listener, flow.remote, false, |connection| async move {
+                    connection.connect(from).await;
+                })
+            }
+            None => return Some(flow::Event::Unreachable(flow)),
+        };
+        let entry = self.entries.get(&connection)?;
+        let (own, all) = entry.queued.add(transmit.bytes.len());
+        if own <= self.limits.queued
+            && all <= self.limits.queued_in_all
+            && entry.orders.try_send(Order::Write(transmit.bytes)).is_ok()
+        {
+            return None;
+        }
+        tracing::warn!(event = "tcp_peer_does_not_read", remote = %entry.flow.remote, bytes = own);
+        entry.task.abort();
+        self.remove(connection).map(flow::Event::Closed)
+    }
+
+    /// Closes once what was sent is out; nothing more is sent by this connection.
+    pub(super) fn close(&mut self, connection: ConnectionId) {
+        let Some(entry) = self.entries.get(&connection) else { return };
+        if entry.orders.try_send(Order::Close).is_err() {
+            entry.task.abort();
+            // A full queue is the only reason to fail while the entry stands: the peer does not read.
+            let _ = self.remove(connection);
+            return;
+        }
+        let place = (entry.flow.listener, entry.flow.remote);
+        if self.by_remote.get(&place) == Some(&connection) {
+            self.by_remote.remove(&place);
+        }
+    }
+
+    pub(super) fn close_all(&mut self) {
+        for connection in self.entries.keys().copied().collect::<Vec<_>>() {
+            self.close(connection);
+        }
+    }
+
+    fn enter<T>(
+        &mut self,
+        listener: ListenerId,
+        remote: SocketAddr,
+        accepted: bool,
+        run: impl FnOnce(Connection) -> T,
+    ) -> ConnectionId
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        self.next += 1;
+        let id = ConnectionId(self.next);
+        let flow = stream(listener, remote, Some(id));
+        let (orders, taken) = mpsc::channel(ORDERS);
+        let queued = Arc::new(Queued { own: AtomicUsize::new(0), all: Arc::clone(&self.queued) });
+        let connection = Connection {
+            flow,
+            limits: self.limits,
+            tell: self.tell.clone(),
+            orders: taken,
+            own_orders: orders.downgrade(),
+            queued: Arc::clone(&queued),
+        };
+        let task = tokio::spawn(run(connection)).abort_handle();
+        self.entries.insert(id, Entry { flow, orders, queued, task, accepted });
+        self.by_remote.insert((listener, remote), id);
+        id
+    }
+
+    fn remove(&mut self, connection: ConnectionId) -> Option<Flow> {
+        let entry = self.entries.remove(&connection)?;
+        let place = (entry.flow.listener, entry.flow.remote);
+        if self.by_remote.get(&place) == Some(&connection) {
+            self.by_remote.remove(&place);
+        }
+        if entry.accepted {
+            let source = entry.flow.remote.ip().to_canonical();
+            let left = self.per_source.get(&source).map_or(0, |count| count - 1);
+            if left == 0 {
+                self.per_source.remove(&source);
+            } else {
+                self.per_source.insert(source, left);
+            }
+        }
+        Some(entry.flow)
+    }
+}
+
+async fn accept(listener: ListenerId, socket: TcpListener, tell: mpsc::Sender<Told>) {
+    let mut failures = 0u64;
+    loop {
+        match socket.accept().await {
+            Ok((stream, remote)) => {
+                if tell.send(Told::Accepted { listener, stream, remote }).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // No descriptor or no memory: the connection stays in the kernel's queue, so that asking again at once would spin.
+                failures += 1;
+                if failures.is_power_of_two() {
+                    tracing::warn!(event = "tcp_accept_failed", %error, failures);
+                }
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
