@@ -1,110 +1,21 @@
 //! A received SIP message: an index over its bytes, then the parts that every message must have, read once.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
+use super::cursor::{Cursor, items, number, trim};
 use super::headers::{Address, CSeq, Contacts, Name, Via};
 use super::uri::Uri;
 
-/// A request method (RFC 3261 §7.1); compared with case, as methods are.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Method {
-    /// RFC 3261
-    Invite,
-    /// RFC 3261
-    Ack,
-    /// RFC 3261
-    Bye,
-    /// RFC 3261
-    Cancel,
-    /// RFC 3261
-    Options,
-    /// RFC 3261
-    Register,
-    /// RFC 6086
-    Info,
-    /// RFC 3311
-    Update,
-    /// RFC 3262
-    Prack,
-    /// RFC 6665
-    Subscribe,
-    /// RFC 6665
-    Notify,
-    /// RFC 3515
-    Refer,
-    /// RFC 3428
-    Message,
-    /// RFC 3903
-    Publish,
-    /// Any other token, as it came.
-    Other(Box<str>),
-}
+pub use super::lexer::Lexed;
+pub use super::method::Method;
+pub use super::status::Status;
 
-impl Method {
-    /// As on the wire.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Method::Invite => "INVITE",
-            Method::Ack => "ACK",
-            Method::Bye => "BYE",
-            Method::Cancel => "CANCEL",
-            Method::Options => "OPTIONS",
-            Method::Register => "REGISTER",
-            Method::Info => "INFO",
-            Method::Update => "UPDATE",
-            Method::Prack => "PRACK",
-            Method::Subscribe => "SUBSCRIBE",
-            Method::Notify => "NOTIFY",
-            Method::Refer => "REFER",
-            Method::Message => "MESSAGE",
-            Method::Publish => "PUBLISH",
-            Method::Other(token) => token,
-        }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A status code, 100 to 699.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Status(u16);
-
-impl Status {
-    /// A code of our own choice; a peer's goes through [`Status::new`].
-    pub const fn of(code: u16) -> Status {
-        assert!(code >= 100 && code <= 699, "a SIP status has three digits");
-        Status(code)
-    }
-
-    /// `None` unless 100 to 699.
-    pub const fn new(code: u16) -> Option<Status> {
-        if code >= 100 && code <= 699 { Some(Status(code)) } else { None }
-    }
-
-    /// The number.
-    pub const fn code(self) -> u16 {
-        self.0
-    }
-
-    /// 1xx.
-    pub const fn is_provisional(self) -> bool {
-        self.0 < 200
-    }
-
-    /// 2xx.
-    pub const fn is_success(self) -> bool {
-        self.0 >= 200 && self.0 < 300
-    }
-
-    /// The usual phrase (RFC 3261 §21).
-    pub fn reason(self) -> &'static str {
-        todo!()
-    }
-}
+/// The most Via values of a message.
+const VIAS_LIMIT: usize = 64;
+/// The most values of Contact, and of any other list of addresses.
+const ADDRESSES_LIMIT: usize = 100;
 
 /// What is wrong with a peer's message, and where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,11 +28,30 @@ pub struct Malformed {
     pub status: Status,
 }
 
+impl Malformed {
+    /// With a status of its own.
+    pub const fn new(what: &'static str, at: usize, status: Status) -> Malformed {
+        Malformed { what, at, status }
+    }
+
+    /// A 400.
+    pub const fn bad(what: &'static str, at: usize) -> Malformed {
+        Malformed::new(what, at, Status::of(400))
+    }
+
+    /// The same, of a value that begins at `from`.
+    pub(super) const fn shifted(self, from: usize) -> Malformed {
+        Malformed { at: self.at + from, ..self }
+    }
+}
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at byte {}", self.what, self.at)
     }
 }
+
+impl std::error::Error for Malformed {}
 
 /// The first line.
 #[derive(Clone, Debug)]
@@ -132,143 +62,288 @@ pub enum Start {
     Response(Status, Box<str>),
 }
 
-/// A message that is lexed, and no more: enough to answer a broken request statelessly.
-#[derive(Clone, Debug)]
-pub struct Lexed {}
-
-impl Lexed {
-    /// Finds start line, headers and body. The limits: 64 KiB a message, 8 KiB a header, 128 headers.
-    pub fn read(bytes: &[u8]) -> Result<Lexed, Malformed> {
-        let _ = bytes;
-        todo!()
-    }
-
-    /// Whether it is a request (and not an ACK, which is never answered), so that an error may be sent.
-    pub fn is_answerable(&self) -> bool {
-        todo!()
-    }
-
-    /// The values of a header in order, unfolded, one per line (lists not split). Bytes that are not UTF-8 are kept.
-    pub fn lines(&self, name: Name) -> impl Iterator<Item = &[u8]> {
-        let _ = name;
-        std::iter::empty()
-    }
-}
-
 /// A message whose mandatory headers are all there, once, and readable: Via, From, To, Call-ID, CSeq, Max-Forwards if present,
-/// Content-Length if present.
-#[derive(Clone, Debug)]
-pub struct Message {}
+/// Content-Length if present. A clone shares the bytes.
+#[derive(Clone)]
+pub struct Message(Arc<Parts>);
+
+struct Parts {
+    lexed: Lexed,
+    start: Start,
+    via: Via,
+    vias: usize,
+    from: Address,
+    to: Address,
+    call_id: Box<str>,
+    cseq: CSeq,
+    max_forwards: Option<u8>,
+    body: Range<usize>,
+}
 
 impl Message {
     /// Reads and checks a whole message (UDP rules: bytes beyond Content-Length are ignored, fewer are an error).
     /// The error carries what was lexed, so that it can be answered.
     pub fn parse(bytes: &[u8]) -> Result<Message, (Malformed, Option<Lexed>)> {
-        let _ = bytes;
-        todo!()
+        let (lexed, flaw) = Lexed::scan(bytes);
+        match Parts::read(&lexed, flaw) {
+            Ok(read) => Ok(Message(Arc::new(read(lexed)))),
+            Err(malformed) => Err((malformed, Some(lexed))),
+        }
     }
 
     /// The first line.
     pub fn start(&self) -> &Start {
-        todo!()
+        &self.0.start
     }
 
     /// The method, of a request.
     pub fn method(&self) -> Option<&Method> {
-        todo!()
+        match &self.0.start {
+            Start::Request(method, _) => Some(method),
+            Start::Response(..) => None,
+        }
     }
 
     /// The Request-URI, of a request.
     pub fn uri(&self) -> Option<&Uri> {
-        todo!()
+        match &self.0.start {
+            Start::Request(_, uri) => Some(uri),
+            Start::Response(..) => None,
+        }
     }
 
     /// The status, of a response.
     pub fn status(&self) -> Option<Status> {
-        todo!()
+        match self.0.start {
+            Start::Request(..) => None,
+            Start::Response(status, _) => Some(status),
+        }
     }
 
     /// The topmost Via.
     pub fn via(&self) -> &Via {
-        todo!()
+        &self.0.via
+    }
+
+    /// How many Via values there are: more than one in a response means that it is not for us (RFC 3261 §8.1.3.3).
+    pub fn via_count(&self) -> usize {
+        self.0.vias
     }
 
     /// From, with its tag if any.
     pub fn from(&self) -> &Address {
-        todo!()
+        &self.0.from
     }
 
     /// To, with its tag if any.
     pub fn to(&self) -> &Address {
-        todo!()
+        &self.0.to
     }
 
     /// Call-ID, byte for byte.
     pub fn call_id(&self) -> &str {
-        todo!()
+        &self.0.call_id
     }
 
     /// CSeq.
     pub fn cseq(&self) -> &CSeq {
-        todo!()
+        &self.0.cseq
     }
 
     /// Max-Forwards, 0 to 255.
     pub fn max_forwards(&self) -> Option<u8> {
-        todo!()
+        self.0.max_forwards
     }
 
     /// The Contact values; `Ok(None)` when there is no Contact.
     pub fn contacts(&self) -> Result<Option<Contacts>, Malformed> {
-        todo!()
+        let mut places = self.0.lexed.places(Name::Contact);
+        let Some((_, first)) = places.next() else { return Ok(None) };
+        match (first, places.next()) {
+            (b"*", None) => Ok(Some(Contacts::All)),
+            _ => Ok(Some(Contacts::List(self.addresses(Name::Contact)?))),
+        }
     }
 
     /// The Route values in order.
     pub fn routes(&self) -> Result<Vec<Address>, Malformed> {
-        todo!()
+        self.addresses(Name::Route)
     }
 
     /// The Record-Route values in order.
     pub fn record_routes(&self) -> Result<Vec<Address>, Malformed> {
-        todo!()
+        self.addresses(Name::RecordRoute)
+    }
+
+    /// The values of any header that lists addresses (P-Asserted-Identity, Path, Diversion ...), at most 100.
+    pub fn addresses(&self, name: Name) -> Result<Vec<Address>, Malformed> {
+        let mut list = Vec::new();
+        for (at, line) in self.0.lexed.places(name) {
+            let mut cursor = Cursor::new(line);
+            loop {
+                if list.len() == ADDRESSES_LIMIT {
+                    return Err(Malformed::bad("too many addresses", at));
+                }
+                list.push(Address::read(&mut cursor).map_err(|malformed| malformed.shifted(at))?);
+                if !cursor.eat(b',') {
+                    break;
+                }
+            }
+        }
+        Ok(list)
     }
 
     /// Expires in seconds, as written; `Err` when unreadable.
     pub fn expires(&self) -> Result<Option<u32>, Malformed> {
-        todo!()
+        let Some((at, digits)) = self.0.lexed.places(Name::Expires).next() else { return Ok(None) };
+        number(digits, u64::from(u32::MAX))
+            .and_then(|seconds| u32::try_from(seconds).ok())
+            .map(Some)
+            .ok_or(Malformed::bad("Expires out of range", at))
     }
 
     /// The lines of a header in order, unfolded; lists not split.
     pub fn lines(&self, name: Name) -> impl Iterator<Item = &[u8]> {
-        let _ = name;
-        std::iter::empty()
+        self.0.lexed.lines(name)
+    }
+
+    /// The lines of a header that [`Name`] does not list, by its long name in any case.
+    pub fn lines_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.lexed.lines_of(name)
     }
 
     /// The items of a comma-separated list of tokens (Require, Supported, Allow, Accept ...), over all its lines, trimmed.
+    /// Items that are not UTF-8 are left out.
     pub fn tokens(&self, name: Name) -> impl Iterator<Item = &str> {
-        let _ = name;
-        std::iter::empty()
+        self.lines(name)
+            .flat_map(items)
+            .filter_map(|item| std::str::from_utf8(item).ok())
+            .filter(|item| !item.is_empty())
     }
 
     /// The first line of a header as text, if it is UTF-8.
     pub fn text(&self, name: Name) -> Option<&str> {
-        let _ = name;
-        todo!()
+        self.lines(name).next().and_then(|line| std::str::from_utf8(line).ok())
     }
 
     /// The body, Content-Length applied.
     pub fn body(&self) -> &[u8] {
-        todo!()
+        &self.0.lexed.bytes()[self.0.body.clone()]
     }
 
     /// The body if its Content-Type is `kind` (`application/sdp`), compared without case and parameters.
     pub fn body_of(&self, kind: &str) -> Option<&[u8]> {
-        let _ = kind;
-        todo!()
+        let line = self.lines(Name::ContentType).next()?;
+        let essence = line.split(|&b| b == b';').next()?;
+        let (one, other) = kind.split_once('/')?;
+        let mut halves = essence.splitn(2, |&b| b == b'/').map(trim);
+        let same = |half: Option<&[u8]>, wanted: &str| {
+            half.is_some_and(|half| half.eq_ignore_ascii_case(wanted.as_bytes()))
+        };
+        (same(halves.next(), one) && same(halves.next(), other)).then(|| self.body())
     }
 
-    /// The bytes as received, without what lies beyond the body.
+    /// The bytes as received, without what lies beyond the body; folds are undone in place.
     pub fn bytes(&self) -> &[u8] {
-        todo!()
+        &self.0.lexed.bytes()[..self.0.body.end]
+    }
+
+    /// What was lexed.
+    pub fn lexed(&self) -> &Lexed {
+        &self.0.lexed
+    }
+}
+
+impl Parts {
+    /// Checks everything, and gives what turns the lexed message into parts: an error leaves it with the caller.
+    fn read(
+        lexed: &Lexed,
+        flaw: Option<Malformed>,
+    ) -> Result<impl FnOnce(Lexed) -> Parts + use<>, Malformed> {
+        let start = lexed.read_start()?;
+        flaw.map_or(Ok(()), Err)?;
+        lexed.check_doubles()?;
+
+        let received = lexed.after_headers().len();
+        let length = lexed.content_length()?.unwrap_or(received);
+        if length > received {
+            return Err(Malformed::bad("body shorter than Content-Length", lexed.body_at()));
+        }
+        let body = lexed.body_at()..lexed.body_at() + length;
+
+        let (at, top) = lexed.single(Name::Via, "no Via")?;
+        let via = Via::read(&mut Cursor::new(top)).map_err(|malformed| malformed.shifted(at))?;
+        let vias = lexed.lines(Name::Via).flat_map(items).take(VIAS_LIMIT + 1).count();
+        if vias > VIAS_LIMIT {
+            return Err(Malformed::bad("too many Via values", at));
+        }
+        let from = read_address(lexed, Name::From, "no From")?;
+        let to = read_address(lexed, Name::To, "no To")?;
+        let call_id = read_call_id(lexed)?;
+        let cseq = read_cseq(lexed, &start)?;
+        let max_forwards = read_max_forwards(lexed)?;
+        Ok(move |lexed| Parts {
+            lexed,
+            start,
+            via,
+            vias,
+            from,
+            to,
+            call_id,
+            cseq,
+            max_forwards,
+            body,
+        })
+    }
+}
+
+fn read_address(lexed: &Lexed, name: Name, missing: &'static str) -> Result<Address, Malformed> {
+    let (at, value) = lexed.single(name, missing)?;
+    Address::parse(value).map_err(|malformed| malformed.shifted(at))
+}
+
+/// RFC 3261 §20.8 names the characters; here any that can be seen will do, as it is only compared and echoed.
+fn read_call_id(lexed: &Lexed) -> Result<Box<str>, Malformed> {
+    let (at, value) = lexed.single(Name::CallId, "no Call-ID")?;
+    match std::str::from_utf8(value) {
+        Ok(text) if !text.is_empty() && value.iter().all(|&b| b > b' ' && b != 0x7f) => {
+            Ok(text.into())
+        }
+        _ => Err(Malformed::bad("bad Call-ID", at)),
+    }
+}
+
+/// RFC 3261 §8.2.2: an unknown method is the more telling fault than a CSeq of another one.
+fn read_cseq(lexed: &Lexed, start: &Start) -> Result<CSeq, Malformed> {
+    let (at, value) = lexed.single(Name::CSeq, "no CSeq")?;
+    let cseq = CSeq::read(value).map_err(|malformed| malformed.shifted(at))?;
+    match start {
+        Start::Request(method, _) if *method != cseq.method => Err(match method {
+            Method::Other(_) => Malformed::new("CSeq of another method", at, Status::of(501)),
+            _ => Malformed::bad("CSeq of another method", at),
+        }),
+        Start::Request(..) | Start::Response(..) => Ok(cseq),
+    }
+}
+
+fn read_max_forwards(lexed: &Lexed) -> Result<Option<u8>, Malformed> {
+    let Some((at, digits)) = lexed.places(Name::MaxForwards).next() else { return Ok(None) };
+    number(digits, u64::from(u8::MAX))
+        .and_then(|hops| u8::try_from(hops).ok())
+        .map(Some)
+        .ok_or(Malformed::bad("Max-Forwards out of range", at))
+}
+
+/// The first line without its URI, and the length: a message names people.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.start {
+            Start::Request(method, _) => {
+                write!(f, "Message({method}, {} bytes)", self.bytes().len())
+            }
+            Start::Response(status, _) => {
+                write!(f, "Message({}, {} bytes)", status.code(), self.bytes().len())
+            }
+        }
     }
 }
