@@ -1,0 +1,31 @@
+//! A real switch, real sockets, real files, real phones: SIPp as the carrier, baresip as the agent. Each test has an address of
+//! 127/8 for itself, so all of them run side by side.
+
+#[path = "real/audio.rs"]
+mod audio;
+#[path = "real/baresip.rs"]
+mod baresip;
+#[path = "real/caller.rs"]
+mod caller;
+#[path = "real/crash.rs"]
+mod crash;
+#[path = "real/recorded.rs"]
+mod recorded;
+#[path = "real/sipp.rs"]
+mod sipp;
+#[path = "real/switch.rs"]
+mod switch;
+
+use std::time::{Duration, Instant};
+
+/// Waits until `found` gives something; panics with `what` after `limit`.
+fn wait_for<T>(what: &str, limit: Duration, mut found: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not within {limit:?}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,176 @@
+//! A switch of the test's own: the shipped binary, profiles in a temporary folder, an address of 127/8.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use tonspur::wire::sip::auth::Ha1;
+
+use crate::wait_for;
+
+/// The password of every user of these tests.
+pub(crate) const PASSWORD: &str = "a phone of its own";
+
+/// The notice of these tests, in milliseconds.
+const NOTICE: u32 = 200;
+
+/// One switch and its folder; both end with it.
+pub(crate) struct Switch {
+    folder: tempfile::TempDir,
+    child: Option<Child>,
+    /// The switch's address: phones on port 5060, carriers on 5080.
+    pub(crate) address: Ipv4Addr,
+    /// The carrier's address, which the trunk `north` names.
+    pub(crate) carrier: Ipv4Addr,
+}
+
+impl Switch {
+    /// A switch with user and agent 1001, trunk `north`, and the number +4930555010 leading to 1001 after a short notice.
+    pub(crate) fn start() -> Switch {
+        static NEXT: AtomicU8 = AtomicU8::new(1);
+        let net = std::process::id().to_be_bytes();
+        let host = NEXT.fetch_add(2, Ordering::Relaxed);
+        let address = Ipv4Addr::new(127, 64 + net[2] % 64, net[3], host);
+        let carrier = Ipv4Addr::new(127, 64 + net[2] % 64, net[3], host + 1);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        write_profiles(&folder.path().join("sip-profiles"), address, carrier);
+        let mut switch = Switch { folder, child: None, address, carrier };
+        switch.launch();
+        switch
+    }
+
+    /// Starts the process and waits until it answers.
+    pub(crate) fn launch(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
+        let child = self
+            .command(&["serve"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the switch starts");
+        self.child = Some(child);
+        wait_for("the switch answers", Duration::from_secs(30), || {
+            if let Some(ended) = self.child.as_mut().and_then(|child| child.try_wait().expect("a child")) {
+                panic!("the switch ended with {ended}:\n{}", self.log());
+            }
+            self.cli(&["registration", "list"]).status.success().then_some(())
+        });
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tonspur"));
+        command.arg("--profiles").arg(self.profiles()).args(arguments).current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs one command of the CLI.
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the command runs")
+    }
+
+    /// Runs one command with `--json` and reads its answer.
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.command(arguments).arg("--json").output().expect("the command runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(&text).unwrap_or_else(|wrong| {
+            panic!("{arguments:?}: {wrong}: {text}{}", String::from_utf8_lossy(&output.stderr))
+        })
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("a running switch");
+        child.kill().expect("SIGKILL is sent");
+        child.wait().expect("the switch is gone");
+    }
+
+    /// SIGTERM; gives the exit status.
+    pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("a running switch");
+        let sent = Command::new("kill").arg(child.id().to_string()).status().expect("kill runs");
+        assert!(sent.success());
+        wait_for("the switch ends", Duration::from_secs(10), || child.try_wait().expect("a child"))
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn profiles(&self) -> PathBuf {
+        self.folder.path().join("sip-profiles")
+    }
+
+    /// Every file under `recordings/` with this ending, sorted.
+    pub(crate) fn files(&self, ending: &str) -> Vec<PathBuf> {
+        fn walk(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    walk(&path, ending, found);
+                } else if path.to_str().is_some_and(|path| path.ends_with(ending)) {
+                    found.push(path);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.folder.path().join("recordings"), ending, &mut found);
+        found.sort();
+        found
+    }
+
+    /// The history, read by another connection.
+    pub(crate) fn history(&self) -> rusqlite::Connection {
+        let path = self.folder.path().join("recordings/.state/tonspur.db");
+        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database")
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("---- the switch's log\n{}", self.log());
+        }
+    }
+}
+
+fn write_profiles(folder: &Path, address: Ipv4Addr, carrier: Ipv4Addr) {
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder is made");
+        fs::write(path, text).expect("a profile is written");
+    };
+    let hash = Ha1::of("1001", "real.test", PASSWORD);
+    let (sha256, md5) = (hash.sha256.expect("both"), hash.md5.expect("both"));
+    write("switch.toml", "domain = \"real.test\"\nlanguage = \"en\"\nrtp = { ports = \"20000-20999\" }\n".into());
+    write("internal.toml", format!("bind = \"{address}:5060\"\n"));
+    write("external.toml", format!("bind = \"{address}:5080\"\n"));
+    write("users/1001.toml", format!("name = \"Anna\"\nrealm = \"real.test\"\nha1 = {{ sha256 = \"{sha256}\", md5 = \"{md5}\" }}\n"));
+    write("agents/anna.toml", "user = \"1001\"\nagrees_to_recording = true\n".into());
+    write("trunks/north.toml", format!("from = [\"{carrier}\"]\nchannels = 200\n"));
+    write("policies/standard.toml", "keep = \"30d\"\n".into());
+    write(
+        "routes/10-anna.toml",
+        "caller = { trunk = \"north\" }\nnumber = \"+4930555010\"\nto = { user = \"1001\" }\nconsent = \"notice_all\"\nretention = \"standard\"\n"
+            .into(),
+    );
+    for (name, milliseconds) in [("notice", NOTICE), ("consent", NOTICE), ("music", 1000), ("ringback", 1000)] {
+        write(&format!("prompts/en/{name}.txt"), format!("{name}\n"));
+        let spec = hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+        let mut wav = hound::WavWriter::create(folder.join(format!("prompts/en/{name}.wav")), spec).expect("a prompt");
+        for sample in 0..milliseconds * 8 {
+            wav.write_sample((f64::from(sample) * 0.9).sin().mul_add(3000.0, 0.0) as i16).expect("a sample");
+        }
+        wav.finalize().expect("a whole prompt");
+    }
+}
