@@ -2,10 +2,13 @@
 //! the I/O threads and the lab drive the same [`relay::Relay`] and [`recorder::Recorder`].
 
 pub mod jitter;
-pub mod port;
+mod latch;
+mod outgoing;
+mod port;
 pub mod prompt;
 pub mod recorder;
 pub mod relay;
+mod schedule;
 pub mod tap;
 pub mod timeline;
 
@@ -279,7 +282,7 @@ pub struct Statistics {
     pub sent: u64,
     /// Missing by sequence number (RFC 3550 A.3).
     pub lost: u64,
-    /// From a source that is not the far side, or not RTP.
+    /// From a source that is not the far side or still on probation, not RTP, or of a payload type that was not agreed.
     pub refused: u64,
 }
 

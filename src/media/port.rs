@@ -1,1 +1,421 @@
-//! (placeholder)
+//! A port: one leg's media. It checks and counts what comes in, keeps the outgoing stream, plays prompts, reports by RTCP.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::latch::{Latch, Verdict, is_sendable};
+use super::outgoing::{Outgoing, Steady, mix, samples};
+use super::prompt::{Library, PIECE, Playing, Step};
+use super::tap::Side;
+use super::{PlayId, PortId, Remote, Statistics};
+use crate::wire::rtp::g711::{self, Codec};
+use crate::wire::rtp::packet::{self, COMFORT_NOISE, Fresh, HEADER, Header};
+use crate::wire::rtp::rtcp::{self, Ntp};
+use crate::wire::rtp::sequence::{Place, Reception};
+use crate::wire::rtp::telephone_event::{Presses, Report};
+
+/// Between two RTCP reports, on average (RFC 3550 §6.2).
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a packet carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Content {
+    /// Speech.
+    Audio(Codec),
+    /// A key.
+    Event,
+    /// Comfort noise, or nothing: silence that need not be sent.
+    Nothing,
+    /// Not agreed.
+    Unknown,
+}
+
+/// A packet that has passed the checks and may go over the bridge.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) header: Header,
+    pub(super) content: Content,
+    /// The first of its stream: the numbers before it mean nothing any more.
+    pub(super) begins: bool,
+    /// A press begins with it.
+    pub(super) digit: Option<char>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Port {
+    pub(super) id: PortId,
+    /// The place of the port that this one is bridged to.
+    pub(super) peer: Option<usize>,
+    /// The place of the tap on it, and whose audio it is.
+    pub(super) tap: Option<(usize, Side)>,
+    /// Where RTP goes, if anywhere.
+    to: Option<SocketAddr>,
+    remote: Option<Remote>,
+    latch: Latch,
+    reception: Option<(u32, Reception)>,
+    presses: Presses,
+    heard_at: Instant,
+    out: Outgoing,
+    playing: Option<Playing>,
+    statistics: Statistics,
+    opened: Instant,
+    silence: Option<Duration>,
+    told_silent: Option<Instant>,
+    watch_at: Option<Instant>,
+    report_at: Instant,
+    reports: u64,
+    rtcp_from: Option<SocketAddr>,
+    last_report: Option<(u32, Instant)>,
+}
+
+impl Port {
+    pub(super) fn new(now: Instant, id: PortId, ssrc: u32) -> Port {
+        Port {
+            id,
+            peer: None,
+            tap: None,
+            to: None,
+            remote: None,
+            latch: Latch::default(),
+            reception: None,
+            presses: Presses::default(),
+            heard_at: now,
+            out: Outgoing::new(ssrc),
+            playing: None,
+            statistics: Statistics::default(),
+            opened: now,
+            silence: None,
+            told_silent: None,
+            watch_at: None,
+            // The first report comes in half the time (RFC 3550 §6.2).
+            report_at: now + jittered(REPORT_INTERVAL / 2, ssrc, 0),
+            reports: 0,
+            rtcp_from: None,
+            last_report: None,
+        }
+    }
+
+    /// Sets or changes the far side; whether what either side hears changes with it.
+    pub(super) fn connect(
+        &mut self,
+        now: Instant,
+        remote: &Remote,
+        silence: Option<Duration>,
+    ) -> bool {
+        let watched = self.watched().is_some();
+        let before = self.remote.replace(remote.clone());
+        let locked = self.latch.locked();
+        self.latch.signal(remote.rtp);
+        self.silence = silence;
+        if !watched || self.latch.locked() != locked {
+            self.heard_at = now;
+        }
+        if self.latch.locked() != locked {
+            self.rtcp_from = None;
+        }
+        let turned = before.is_some_and(|before| before.direction != remote.direction);
+        if turned {
+            self.out.cut();
+        }
+        self.aim();
+        turned
+    }
+
+    /// Checks and counts a packet on the RTP socket. `None`: there is nothing in it for anybody.
+    pub(super) fn take(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Option<Taken> {
+        let taken = self.admit(now, from, bytes);
+        if taken.is_none() {
+            self.statistics.refused += 1;
+        }
+        let taken = taken?;
+        if taken.content == Content::Unknown {
+            self.statistics.refused += 1;
+        } else {
+            self.statistics.received += 1;
+            self.heard_at = now;
+        }
+        // Who is not to send is not heard (RFC 3264 §5.1).
+        self.remote.as_ref().is_some_and(|remote| remote.direction.receives()).then_some(taken)
+    }
+
+    fn admit(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Option<Taken> {
+        let remote = self.remote.as_ref()?;
+        let header = packet::read(bytes).ok()?;
+        let content = match header.payload_type {
+            _ if header.payload.is_empty() => Content::Nothing,
+            COMFORT_NOISE => Content::Nothing,
+            event if remote.telephone_event == Some(event) => Content::Event,
+            other => Codec::of_payload_type(other).map_or(Content::Unknown, Content::Audio),
+        };
+        if content == Content::Unknown && self.latch.locked() != Some(from) {
+            return None;
+        }
+        let mut begins = match self.latch.judge(now, from, header.ssrc, header.sequence) {
+            Verdict::Accepted => false,
+            Verdict::Begins => true,
+            Verdict::Refused => return None,
+        };
+        let (ssrc, reception) =
+            self.reception.get_or_insert_with(|| (header.ssrc, Reception::new(header.sequence)));
+        if begins {
+            if *ssrc != header.ssrc || reception.clone().take(header.sequence) != Place::Newest {
+                reception.restart(header.sequence);
+                self.presses = Presses::default();
+                self.last_report = None;
+            }
+            *ssrc = header.ssrc;
+        }
+        match reception.take(header.sequence) {
+            Place::Newest | Place::Late => {}
+            Place::Leap => return None,
+            Place::Restart => begins = true,
+        }
+        let digit = match content {
+            Content::Audio(_) => {
+                let arrived = samples(now.saturating_duration_since(self.opened));
+                reception.time(arrived, header.timestamp);
+                None
+            }
+            Content::Event if remote.direction.receives() => {
+                let report = Report::read(&bytes[header.payload.clone()])?;
+                self.presses.take(header.timestamp, header.marker, report)
+            }
+            Content::Event | Content::Nothing | Content::Unknown => None,
+        };
+        if begins {
+            self.aim();
+        }
+        Some(Taken { header, content, begins, digit })
+    }
+
+    /// Makes a packet that the other side took one of this side's stream. Gives where to and how long; `None`: it is not for this side.
+    pub(super) fn forward(
+        &mut self,
+        now: Instant,
+        taken: &Taken,
+        bytes: &mut [u8],
+    ) -> Option<(SocketAddr, usize)> {
+        if taken.begins {
+            self.out.cut();
+        }
+        if self.playing.is_some() {
+            return None;
+        }
+        let (Some(to), Some(remote)) = (self.to, &self.remote) else {
+            self.out.cut();
+            return None;
+        };
+        let (payload_type, steady) = match (taken.content, remote.telephone_event) {
+            (Content::Audio(_), _) => (remote.codec.payload_type(), Steady::Clock),
+            (Content::Event, Some(event)) => (event, Steady::Event),
+            (Content::Event, None) | (Content::Nothing | Content::Unknown, _) => {
+                self.out.skip(taken.header.sequence);
+                return None;
+            }
+        };
+        let stamp = self.out.relay(now, &taken.header, steady)?;
+        if let Content::Audio(codec) = taken.content {
+            g711::convert(codec, remote.codec, &mut bytes[taken.header.payload.clone()]);
+        }
+        let fresh = Fresh {
+            marker: stamp.marker,
+            payload_type,
+            sequence: stamp.sequence,
+            timestamp: stamp.timestamp,
+            ssrc: self.out.ssrc(),
+        };
+        let length = packet::rewrite(bytes, &taken.header, fresh);
+        self.out.count(length - HEADER);
+        Some((to, length))
+    }
+
+    /// Ends what feeds the outgoing stream; whoever is next begins a talkspurt.
+    pub(super) fn cut(&mut self) {
+        self.playing = None;
+        self.out.cut();
+    }
+
+    /// The other side of the bridge changes; a prompt goes on.
+    pub(super) fn cut_relayed(&mut self) {
+        if self.playing.is_none() {
+            self.out.cut();
+        }
+    }
+
+    /// Plays instead of what is playing.
+    pub(super) fn play(&mut self, playing: Option<Playing>) {
+        self.cut();
+        self.playing = playing;
+    }
+
+    /// When the next piece is due.
+    pub(super) fn piece_due(&self) -> Option<Instant> {
+        self.playing.map(|playing| playing.due())
+    }
+
+    /// Sends the pieces that are due; gives the playing that is over.
+    pub(super) fn play_due(
+        &mut self,
+        now: Instant,
+        library: &Library,
+        send: &mut dyn FnMut(SocketAddr, &[u8]),
+    ) -> Option<PlayId> {
+        let playing = self.playing.as_mut()?;
+        if playing.catch_up(now) {
+            self.out.cut();
+        }
+        while let Some(step) = playing.step(now) {
+            let (number, due) = match step {
+                Step::Piece(number, due) => (number, due),
+                Step::Over => {
+                    let over = playing.play;
+                    self.cut();
+                    return Some(over);
+                }
+            };
+            let (Some(to), Some(remote)) = (self.to, &self.remote) else {
+                // Time goes on, but nobody is to hear it.
+                self.out.cut();
+                continue;
+            };
+            let Some(piece) = library.piece(playing.prompt, remote.codec, number) else { continue };
+            let stamp = self.out.play(due, PIECE as u32);
+            let fresh = Fresh {
+                marker: stamp.marker,
+                payload_type: remote.codec.payload_type(),
+                sequence: stamp.sequence,
+                timestamp: stamp.timestamp,
+                ssrc: self.out.ssrc(),
+            };
+            let mut room = [0; HEADER + PIECE];
+            if let Some(length) = packet::write(&mut room, fresh, piece) {
+                self.out.count(PIECE);
+                send(to, &room[..length]);
+            }
+        }
+        None
+    }
+
+    /// A packet on the RTCP socket: read for the round-trip figures, never passed on.
+    pub(super) fn hear_report(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        let signalled = self.remote.as_ref().and_then(|remote| remote.rtcp) == Some(from);
+        let found = self.latch.locked().is_some_and(|locked| locked.ip() == from.ip());
+        let heard = if signalled || found { rtcp::read(bytes) } else { None };
+        let Some(heard) = heard else {
+            self.statistics.refused += 1;
+            return;
+        };
+        if found {
+            self.rtcp_from = Some(from);
+        }
+        if let Some((ssrc, middle)) = heard.report
+            && self.reception.as_ref().is_some_and(|(known, _)| *known == ssrc)
+        {
+            self.last_report = Some((middle, now));
+        }
+    }
+
+    /// When the next report is due.
+    pub(super) fn report_at(&self) -> Instant {
+        self.report_at
+    }
+
+    /// Sends the report that is due, if anybody may have it.
+    pub(super) fn report(&mut self, now: Instant, send: &mut dyn FnMut(SocketAddr, &[u8])) {
+        let ssrc = self.out.ssrc();
+        self.reports += 1;
+        self.report_at = now + jittered(REPORT_INTERVAL, ssrc, self.reports);
+        let Some(to) = self.report_to() else { return };
+        let sender = self.out.sender(now, Ntp::elapsed(now.saturating_duration_since(self.opened)));
+        let (last_report, since_last_report) = match self.last_report {
+            Some((middle, at)) => {
+                let since = now.saturating_duration_since(at);
+                (middle, Ntp::elapsed(since).middle())
+            }
+            None => (0, 0),
+        };
+        let block = self.reception.as_mut().map(|(theirs, reception)| rtcp::Block {
+            ssrc: *theirs,
+            fraction_lost: reception.fraction_lost(),
+            lost: u32::try_from(reception.lost()).unwrap_or(u32::MAX),
+            highest: reception.highest(),
+            jitter: reception.jitter(),
+            last_report,
+            since_last_report,
+        });
+        let mut room = [0; rtcp::LONGEST];
+        let length = rtcp::write(&mut room, ssrc, mix(mix(u64::from(ssrc))), sender, block);
+        send(to, &room[..length]);
+    }
+
+    /// When to look next whether the far side is silent, if nothing earlier is planned.
+    pub(super) fn plan_watch(&mut self) -> Option<Instant> {
+        let due = self.heard_at + self.watched()?;
+        if self.watch_at.is_some_and(|planned| planned <= due) {
+            return None;
+        }
+        self.watch_at = Some(due);
+        Some(due)
+    }
+
+    /// The look planned for `at`: whether to tell of a silence, and when to look again.
+    pub(super) fn watch(&mut self, at: Instant, now: Instant) -> (bool, Option<Instant>) {
+        if self.watch_at != Some(at) {
+            return (false, None);
+        }
+        self.watch_at = None;
+        let Some(silence) = self.watched() else { return (false, None) };
+        let silent = self.heard_at + silence <= now;
+        let tell = silent && self.told_silent != Some(self.heard_at);
+        if tell {
+            self.told_silent = Some(self.heard_at);
+        }
+        // While silence lasts, look on at that pace: what is heard again is then missed in time.
+        self.watch_at = Some(if silent { now + silence } else { self.heard_at + silence });
+        (tell, self.watch_at)
+    }
+
+    /// What has gone through so far.
+    pub(super) fn statistics(&self) -> Statistics {
+        Statistics {
+            sent: self.out.packets(),
+            lost: self.reception.as_ref().map_or(0, |(_, reception)| reception.lost()),
+            ..self.statistics
+        }
+    }
+
+    /// How long the far side may be silent, if it is to speak at all.
+    fn watched(&self) -> Option<Duration> {
+        let remote = self.remote.as_ref()?;
+        self.silence.filter(|_| remote.direction.receives() && remote.rtp.is_some())
+    }
+
+    /// To the locked source, or before there is one to the address of the SDP.
+    fn aim(&mut self) {
+        self.to = self
+            .remote
+            .as_ref()
+            .filter(|remote| remote.direction.sends())
+            .and_then(|remote| remote.rtp)
+            .map(|signalled| self.latch.locked().unwrap_or(signalled))
+            .filter(|&to| is_sendable(to));
+    }
+
+    /// To the RTCP address of the SDP, unless RTP turned out to come from another host: then only to where RTCP comes from.
+    fn report_to(&self) -> Option<SocketAddr> {
+        let remote = self.remote.as_ref()?;
+        let signalled = remote.rtp?.ip();
+        match self.latch.locked() {
+            Some(locked) if locked.ip() != signalled => self.rtcp_from,
+            Some(_) | None => remote.rtcp,
+        }
+        .filter(|&to| is_sendable(to))
+    }
+}
+
+/// An interval times 0.5 to 1.5 (RFC 3550 §6.3.1), by the stream's own dice.
+fn jittered(interval: Duration, ssrc: u32, round: u64) -> Duration {
+    let dice = mix(u64::from(ssrc) << 32 | round) % 1_024;
+    interval / 2 + interval * dice as u32 / 1_024
+}

@@ -1,11 +1,15 @@
 //! The relay: one worker's ports. Packets come in, are checked, counted, tapped, rewritten in place and go out; prompts are paced.
 
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::prompt::Library;
-use super::tap::Tap;
+use super::port::{Content, Port};
+use super::prompt::{Library, Playing};
+use super::schedule::{Errand, Schedule};
+use super::tap::{Frame, Side, Tap};
 use super::{Command, Event, PortId, RecordingId};
 
 /// Which of a port's two sockets.
@@ -30,39 +34,151 @@ pub struct Send {
     pub length: usize,
 }
 
+/// By port number. The switch numbers ports, not the peers, so a fixed hash is no way in for anybody.
+pub type ByPort<T> = HashMap<PortId, T, BuildHasherDefault<Numbered>>;
+
+/// The hash of numbers that were given out one by one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Numbered(u64);
+
+impl Hasher for Numbered {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
-pub struct Relay {}
+pub struct Relay {
+    library: Arc<Library>,
+    places: ByPort<usize>,
+    ports: Vec<Option<Port>>,
+    free: Vec<usize>,
+    taps: Vec<Option<Tapped>>,
+    schedule: Schedule,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+struct Tapped {
+    recording: RecordingId,
+    /// The places of customer and agent.
+    ports: [usize; 2],
+    tap: Tap,
+}
 
 impl Relay {
     /// Without ports; `library` is shared by all workers.
     pub fn new(library: Arc<Library>) -> Relay {
-        let _ = library;
-        todo!()
+        Relay {
+            library,
+            places: ByPort::default(),
+            ports: Vec::new(),
+            free: Vec::new(),
+            taps: Vec::new(),
+            schedule: Schedule::default(),
+            events: VecDeque::new(),
+        }
     }
 
-    /// A port whose sockets the caller has bound.
+    /// A port whose sockets the caller has bound. A number that is open already is left alone.
     pub fn open(&mut self, now: Instant, port: PortId, ssrc: u32) {
-        let _ = (now, port, ssrc);
-        todo!()
+        if self.places.contains_key(&port) {
+            return;
+        }
+        let opened = Port::new(now, port, ssrc);
+        self.schedule.add(opened.report_at(), port, Errand::Report);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.ports.push(None);
+            self.ports.len() - 1
+        });
+        self.ports[place] = Some(opened);
+        self.places.insert(port, place);
     }
 
     /// `Connect`, `Bridge`, `Unbridge`, `Play`, `Stop`, `Close`; the others are not the relay's. `Close` gives `Event::Closed`.
+    /// Of a port that is not there nothing happens.
     pub fn command(&mut self, now: Instant, command: &Command) {
-        let _ = (now, command);
-        todo!()
+        match command {
+            Command::Connect { port, remote, silence } => {
+                let Some(port) = self.port(*port) else { return };
+                let (id, peer) = (port.id, port.peer);
+                let turned = port.connect(now, remote, *silence);
+                let watch_at = port.plan_watch();
+                if let Some(at) = watch_at {
+                    self.schedule.add(at, id, Errand::Watch);
+                }
+                if turned && let Some(peer) = self.place(peer) {
+                    peer.cut_relayed();
+                }
+            }
+            Command::Bridge { a, b } => self.bridge(*a, *b),
+            Command::Unbridge { port } => {
+                if let Some(&place) = self.places.get(port) {
+                    self.unbridge(place);
+                }
+            }
+            Command::Play { port, prompt, play, repeat } => {
+                let playing = Playing::begin(&self.library, now, *play, *prompt, *repeat);
+                let Some(port) = self.port(*port) else { return };
+                let id = port.id;
+                port.play(playing);
+                if let Some(playing) = playing {
+                    self.schedule.add(playing.due(), id, Errand::Play);
+                }
+            }
+            Command::Stop { port } => {
+                if let Some(port) = self.port(*port) {
+                    port.cut();
+                }
+            }
+            Command::Close { port } => self.close(*port),
+            Command::Open { .. }
+            | Command::Tap { .. }
+            | Command::Record { .. }
+            | Command::Silence { .. }
+            | Command::Unsilence { .. }
+            | Command::Seal { .. } => {}
+        }
     }
 
-    /// Copies what `customer` and `agent` send into `tap` from now on, until [`Relay::untap`] or the close of either.
+    /// Copies what `customer` and `agent` send into `tap` from now on, until [`Relay::untap`] or the close of either. A port has one
+    /// tap: an earlier one ends. If either port is not there, `tap` is dropped, which the listener sees.
     pub fn tap(&mut self, recording: RecordingId, customer: PortId, agent: PortId, tap: Tap) {
-        let _ = (recording, customer, agent, tap);
-        todo!()
+        self.untap(recording);
+        let places = (self.places.get(&customer), self.places.get(&agent));
+        let (Some(&customer), Some(&agent)) = places else { return };
+        let place = self.taps.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.taps.push(None);
+            self.taps.len() - 1
+        });
+        for (port, side) in [(customer, Side::Customer), (agent, Side::Agent)] {
+            self.untap_port(port);
+            if let Some(port) = self.place(Some(port)) {
+                port.tap = Some((place, side));
+            }
+        }
+        self.taps[place] = Some(Tapped { recording, ports: [customer, agent], tap });
     }
 
     /// Ends a tap and drops it, which the listener sees.
     pub fn untap(&mut self, recording: RecordingId) {
-        let _ = recording;
-        todo!()
+        let is_it = |tapped: &Option<Tapped>| {
+            tapped.as_ref().is_some_and(|tapped| tapped.recording == recording)
+        };
+        if let Some(place) = self.taps.iter().position(is_it) {
+            self.drop_tap(place);
+        }
     }
 
     /// One packet. If it is to be forwarded, `packet` holds it rewritten. No allocation, no lock.
@@ -74,23 +190,153 @@ impl Relay {
         from: SocketAddr,
         packet: &mut [u8],
     ) -> Option<Send> {
-        let _ = (now, port, component, from, packet);
-        todo!()
+        let place = *self.places.get(&port)?;
+        let port = self.ports[place].as_mut()?;
+        match component {
+            Component::Rtp => {}
+            Component::Rtcp => {
+                port.hear_report(now, from, packet);
+                return None;
+            }
+        }
+        let taken = port.take(now, from, packet)?;
+        if let Some(digit) = taken.digit {
+            self.events.push_back(Event::Digit { port: port.id, digit });
+        }
+        let peer = port.peer?;
+        if let (Some((tap, side)), Content::Audio(codec)) = (port.tap, taken.content)
+            && let Some(Some(tapped)) = self.taps.get_mut(tap)
+        {
+            tapped.tap.push(Frame {
+                side,
+                arrived: now,
+                ssrc: taken.header.ssrc,
+                sequence: taken.header.sequence,
+                timestamp: taken.header.timestamp,
+                codec,
+                payload: &packet[taken.header.payload.clone()],
+            });
+        }
+        let peer = self.ports[peer].as_mut()?;
+        let (to, length) = peer.forward(now, &taken, packet)?;
+        Some(Send { port: peer.id, component: Component::Rtp, to, length })
     }
 
     /// Sends what is paced (prompts every 20 ms, RTCP) and notices silence. Call it at `deadline`.
     pub fn tick(&mut self, now: Instant, send: &mut dyn FnMut(Send, &[u8])) {
-        let _ = (now, send);
-        todo!()
+        while let Some((at, id, errand)) = self.schedule.next(now) {
+            let Some(&place) = self.places.get(&id) else { continue };
+            let Some(port) = self.ports[place].as_mut() else { continue };
+            let mut send_rtp = |to: SocketAddr, bytes: &[u8]| {
+                send(Send { port: id, component: Component::Rtp, to, length: bytes.len() }, bytes);
+            };
+            let next = match errand {
+                Errand::Play if port.piece_due() == Some(at) => {
+                    let over = port.play_due(now, &self.library, &mut send_rtp);
+                    if let Some(play) = over {
+                        self.events.push_back(Event::Played { port: id, play });
+                    }
+                    port.piece_due()
+                }
+                Errand::Report if port.report_at() == at => {
+                    port.report(now, &mut |to, bytes| {
+                        let (component, length) = (Component::Rtcp, bytes.len());
+                        send(Send { port: id, component, to, length }, bytes);
+                    });
+                    Some(port.report_at())
+                }
+                Errand::Play | Errand::Report => None,
+                Errand::Watch => {
+                    let (tell, next) = port.watch(at, now);
+                    if tell {
+                        self.events.push_back(Event::Silent { port: id });
+                    }
+                    next
+                }
+            };
+            if let Some(next) = next {
+                self.schedule.add(next, id, errand);
+            }
+        }
     }
 
-    /// When `tick` is due; `None` while nothing plays and no port is open.
+    /// When `tick` is due; `None` while no port is open.
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        self.schedule.deadline()
     }
 
     /// The next thing to tell.
     pub fn poll(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
+    }
+
+    fn bridge(&mut self, a: PortId, b: PortId) {
+        let (Some(&a), Some(&b)) = (self.places.get(&a), self.places.get(&b)) else { return };
+        if a == b {
+            return;
+        }
+        for (place, peer) in [(a, b), (b, a)] {
+            if self.place(Some(place)).is_some_and(|port| port.peer != Some(peer)) {
+                self.unbridge(place);
+            }
+        }
+        for (place, peer) in [(a, b), (b, a)] {
+            if let Some(port) = self.place(Some(place)) {
+                port.cut();
+                port.peer = Some(peer);
+            }
+        }
+    }
+
+    fn unbridge(&mut self, place: usize) {
+        let peer = self.place(Some(place)).and_then(|port| port.peer);
+        for side in [Some(place), peer] {
+            if let Some(port) = self.place(side) {
+                if port.peer.take().is_some() {
+                    port.cut_relayed();
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, id: PortId) {
+        let Some(&place) = self.places.get(&id) else { return };
+        self.unbridge(place);
+        self.untap_port(place);
+        self.places.remove(&id);
+        if let Some(port) = self.ports[place].take() {
+            self.free.push(place);
+            self.events.push_back(Event::Closed { port: id, statistics: port.statistics() });
+        }
+        if self.places.is_empty() {
+            self.schedule.clear();
+        }
+    }
+
+    fn untap_port(&mut self, place: usize) {
+        if let Some((tap, _)) = self.place(Some(place)).and_then(|port| port.tap) {
+            self.drop_tap(tap);
+        }
+    }
+
+    fn drop_tap(&mut self, tap: usize) {
+        let Some(tapped) = self.taps[tap].take() else { return };
+        for place in tapped.ports {
+            if let Some(port) = self.place(Some(place)) {
+                port.tap = None;
+            }
+        }
+    }
+
+    fn port(&mut self, id: PortId) -> Option<&mut Port> {
+        let place = *self.places.get(&id)?;
+        self.ports[place].as_mut()
+    }
+
+    fn place(&mut self, place: Option<usize>) -> Option<&mut Port> {
+        self.ports[place?].as_mut()
     }
 }
+
+#[cfg(test)]
+mod tests;

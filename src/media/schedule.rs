@@ -1,0 +1,52 @@
+//! What a relay has to do when: one heap of errands. An entry counts only if its port still says that instant; the others surface and
+//! are dropped.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+use super::PortId;
+
+/// What for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Errand {
+    /// The next piece of a prompt.
+    Play,
+    /// An RTCP report.
+    Report,
+    /// A look whether the far side has fallen silent.
+    Watch,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    heap: BinaryHeap<Reverse<(Instant, PortId, Errand)>>,
+}
+
+impl Schedule {
+    /// Adds an errand.
+    pub(super) fn add(&mut self, at: Instant, port: PortId, errand: Errand) {
+        self.heap.push(Reverse((at, port, errand)));
+    }
+
+    /// Takes the earliest errand that is due at `now`.
+    pub(super) fn next(&mut self, now: Instant) -> Option<(Instant, PortId, Errand)> {
+        let &Reverse(entry) = self.heap.peek()?;
+        if entry.0 > now {
+            return None;
+        }
+        self.heap.pop();
+        Some(entry)
+    }
+
+    /// When the earliest errand is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.heap.peek().map(|&Reverse((at, _, _))| at)
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.heap.clear();
+    }
+}
