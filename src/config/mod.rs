@@ -1,1 +1,125 @@
-//! Files as written to values as meant.
+//! Files as written to values as meant: every mistake of every file at once, each with its file, line and the nearest known word.
+
+mod address;
+mod agents;
+mod duration;
+mod file;
+mod findings;
+mod folder;
+mod listeners;
+mod name;
+mod nearest;
+mod node;
+mod overview;
+mod policies;
+mod queues;
+mod routes;
+mod trunks;
+pub mod users;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+pub use findings::{Error, Warning};
+pub use name::check_extension;
+
+use crate::switch::settings::Settings;
+use findings::Findings;
+use folder::Folder;
+
+/// One file of the profiles folder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// Relative to the profiles folder, with `/`: `users/1001.toml`.
+    pub path: String,
+    /// What it says.
+    pub text: String,
+}
+
+impl Source {
+    /// A file that need not be on any disk.
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Source {
+        Source { path: path.into(), text: text.into() }
+    }
+}
+
+/// A configuration without a mistake.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the switch decides by; its prompts are still to be loaded.
+    pub settings: Settings,
+    /// Where recordings go. Paths that do not begin with `/` are relative to the profiles folder, as in the files.
+    pub recordings: PathBuf,
+    /// Where the database and the admin socket lie.
+    pub state: PathBuf,
+    /// Where the prompts lie, one folder a language.
+    pub prompts: PathBuf,
+    /// Media workers; `None`: one per core.
+    pub workers: Option<NonZeroUsize>,
+    /// What is odd, by file and line.
+    pub warnings: Vec<Warning>,
+    /// What an operator should know although nothing is odd, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// Makes a configuration of the files. Fails with every mistake there is, by file and line.
+pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
+    let findings = Findings::default();
+    let folder = Folder::sort(sources, &findings);
+    let node = node::read(&folder, &findings);
+    let listeners = listeners::read(&folder, node.rtp_ports, &findings);
+    let retention = policies::read(&folder, &findings);
+    let users = users::read(&folder, &node.domain, &findings);
+    let agents = agents::read(&folder, &findings);
+    let queues = queues::read(&folder, &findings);
+    let trunks = trunks::read(&folder, &listeners.listeners, &findings);
+    let routes = routes::read(&folder, &queues, &agents, &node.language, &findings);
+    let notes = overview::notes(&users, &agents, &queues, &routes);
+    let warnings = findings.into_result()?;
+    Ok(Loaded {
+        settings: Settings {
+            domain: node.domain,
+            listeners: listeners.listeners,
+            rtp: crate::switch::settings::Rtp {
+                bind: listeners.rtp_bind,
+                advertise: listeners.rtp_advertise,
+                ports: node.rtp_ports,
+                codecs: node.codecs,
+            },
+            users,
+            agents,
+            queues: queues.into_iter().map(|(name, read)| (name, read.queue)).collect(),
+            trunks,
+            routes,
+            retention,
+            retention_every: node.retention_every,
+            prompts: BTreeMap::new(),
+            language: node.language,
+            registrar: node.registrar,
+            consent_wait: node.consent_wait,
+            ring: node.ring,
+            silence: node.silence,
+            calls: node.calls,
+        },
+        recordings: node.recordings,
+        state: node.state,
+        prompts: node.prompts,
+        workers: node.workers,
+        warnings,
+        notes,
+    })
+}
+
+/// The domain alone, for whoever is about to mend the rest.
+pub fn domain(sources: &[Source]) -> Result<String, Vec<Error>> {
+    let findings = Findings::default();
+    let own: Vec<Source> =
+        sources.iter().filter(|source| source.path == folder::NODE).cloned().collect();
+    let folder = Folder::sort(&own, &findings);
+    let domain = node::read(&folder, &findings).domain;
+    findings.into_result().map(|_| domain)
+}
+
+#[cfg(test)]
+mod tests;

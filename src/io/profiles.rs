@@ -1,1 +1,286 @@
-//! (placeholder)
+//! The profiles folder on disk: read whole, and users written into it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::config::{self, Error, Loaded, Source, Warning, users};
+use crate::redacted::Redacted;
+use crate::switch::settings::User;
+use crate::wire::sip::auth::Ha1;
+
+/// A file of settings is not longer; reading a device or a recording by mistake ends here.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// Reads and checks the whole folder. Paths in the result are joined with it.
+pub fn load(folder: &Path) -> Result<Loaded, Vec<Error>> {
+    let (sources, warnings) = read(folder)?;
+    let mut loaded = config::load(&sources)?;
+    for path in [&mut loaded.recordings, &mut loaded.state, &mut loaded.prompts] {
+        *path = plain(&folder.join(&*path));
+    }
+    loaded.warnings.extend(warnings);
+    loaded.warnings.sort();
+    Ok(loaded)
+}
+
+/// Every `.toml` of the folder and of the folders in it, and the secrets. Hidden files (an editor's) are left out, as are READMEs.
+pub fn read(folder: &Path) -> Result<(Vec<Source>, Vec<Warning>), Vec<Error>> {
+    let mut found = Found::default();
+    found.folder(folder, None);
+    if found.errors.is_empty() {
+        found.sources.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok((found.sources, found.warnings))
+    } else {
+        found.errors.sort();
+        Err(found.errors)
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    sources: Vec<Source>,
+    warnings: Vec<Warning>,
+    errors: Vec<Error>,
+}
+
+impl Found {
+    /// `inside` is the name of the folder within the profiles folder, if it is not that itself.
+    fn folder(&mut self, folder: &Path, inside: Option<&str>) {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(why) => {
+                let name = inside.map_or_else(|| folder.display().to_string(), str::to_owned);
+                return self.error(&name, format!("the folder cannot be read: {why}"));
+            }
+        };
+        for entry in entries {
+            let name = match &entry {
+                Ok(entry) => entry.file_name().to_string_lossy().into_owned(),
+                Err(why) => {
+                    self.error(inside.unwrap_or("."), format!("the folder cannot be read: {why}"));
+                    continue;
+                }
+            };
+            if name.starts_with('.') {
+                continue;
+            }
+            let path = folder.join(&name);
+            let place = inside.map_or_else(|| name.clone(), |inside| format!("{inside}/{name}"));
+            if path.is_dir() {
+                // Prompts are not settings, and nothing lies deeper.
+                if inside.is_none() && name != "prompts" {
+                    self.folder(&path, Some(&name));
+                }
+            } else if name.ends_with(".toml") || inside == Some("secrets") {
+                self.file(&path, place);
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path, place: String) {
+        let read = || -> io::Result<(String, u32)> {
+            // A FIFO would block the open itself.
+            let metadata = fs::metadata(path)?;
+            if !metadata.is_file() {
+                return Err(io::Error::other("it is not a file"));
+            }
+            let mut text = String::new();
+            let file = File::open(path)?;
+            if file.take(LONGEST_FILE + 1).read_to_string(&mut text)? as u64 > LONGEST_FILE {
+                return Err(io::Error::other("it is longer than 1 MiB"));
+            }
+            Ok((text, metadata.permissions().mode()))
+        };
+        match read() {
+            Ok((text, mode)) => {
+                let hashes = place.starts_with("users/") && text.contains("ha1");
+                if mode & 0o077 != 0 && (place.starts_with("secrets/") || hashes) {
+                    let what =
+                        format!("others may read it (mode {:04o}): chmod 0600", mode & 0o7777);
+                    self.warnings.push(Warning { file: place.clone(), line: None, what });
+                }
+                self.sources.push(Source { path: place, text });
+            }
+            Err(why) => self.error(&place, format!("it cannot be read: {why}")),
+        }
+    }
+
+    fn error(&mut self, file: &str, what: String) {
+        self.errors.push(Error { file: file.to_owned(), line: None, what });
+    }
+}
+
+/// `a/../b` and `a/./b` as `b` and `a/b`, for people to read; only where no symbolic link makes a difference.
+fn plain(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| {
+        // The last part may not be there yet.
+        match (path.parent().map(fs::canonicalize), path.file_name()) {
+            (Some(Ok(parent)), Some(name)) => parent.join(name),
+            _ => path.to_owned(),
+        }
+    })
+}
+
+/// A user to be written.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The number others dial, also the user name of the digest.
+    pub extension: String,
+    /// The name shown; if not given, that of the file there is.
+    pub name: Option<Redacted<String>>,
+    /// The number shown to carriers; if not given, that of the file there is.
+    pub caller_id: Option<Redacted<String>>,
+    /// Only its hashes are written.
+    pub password: Redacted<String>,
+    /// What becomes of a password that is set already.
+    pub present: Present,
+}
+
+/// A password that is set already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Present {
+    /// Stays, and the new one is refused.
+    Keep,
+    /// Is overwritten.
+    Replace,
+}
+
+/// Why a user was not added or removed.
+#[derive(Debug)]
+pub enum Refused {
+    /// It would not do; in a sentence.
+    Because(String),
+    /// The files would be, or are, wrong.
+    Files(Vec<Error>),
+    /// The file cannot be written.
+    Write(PathBuf, io::Error),
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refused::Because(why) => f.write_str(why),
+            Refused::Files(errors) => {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            Refused::Write(path, why) => write!(f, "{}: {why}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Writes `users/<extension>.toml` with the hashes of the password for the domain of the folder; whole or not at all, mode 0600.
+/// Takes effect at the next start. Returns the file's path.
+pub fn add_user(folder: &Path, user: &NewUser) -> Result<PathBuf, Refused> {
+    let extension = user.extension.as_str();
+    config::check_extension(extension).map_err(Refused::Because)?;
+    users::check_password(extension, user.password.reveal()).map_err(Refused::Because)?;
+    let (sources, _) = read(folder).map_err(Refused::Files)?;
+    let realm = config::domain(&sources).map_err(Refused::Files)?;
+    let place = format!("users/{extension}.toml");
+    let there = sources.iter().find(|source| source.path == place);
+    let before = there.and_then(|source| known(source, extension, &realm));
+    let has_password = there.is_some_and(|_| before.as_ref().is_none_or(has_password));
+    match (user.present, has_password) {
+        (Present::Keep, true) => {
+            return Err(Refused::Because(format!(
+                "user {extension} has a password already ({place})"
+            )));
+        }
+        (Present::Keep, false) | (Present::Replace, _) => {}
+    }
+    let ha1 = Ha1::of(extension, &realm, user.password.reveal());
+    let shown = user.name.clone().or(before.as_ref().map(|user| user.name.clone()));
+    let caller_id = user.caller_id.clone().or(before.and_then(|user| user.caller_id));
+    let [shown, caller_id] =
+        [&shown, &caller_id].map(|text| text.as_ref().map(|text| text.reveal().as_str()));
+    let text = users::write(shown, caller_id, &realm, &ha1).map_err(Refused::Because)?;
+    let mut after: Vec<Source> =
+        sources.iter().filter(|source| source.path != place).cloned().collect();
+    after.push(Source::new(place.as_str(), text.as_str()));
+    no_worse(&sources, &after)?;
+    let path = folder.join(&place);
+    put(&path, &text).map_err(|why| Refused::Write(path.clone(), why))?;
+    Ok(path)
+}
+
+/// Deletes `users/<extension>.toml`, unless an agent or a route needs it. Returns the file's path.
+pub fn remove_user(folder: &Path, extension: &str) -> Result<PathBuf, Refused> {
+    config::check_extension(extension).map_err(Refused::Because)?;
+    let (sources, _) = read(folder).map_err(Refused::Files)?;
+    let place = format!("users/{extension}.toml");
+    let after: Vec<Source> =
+        sources.iter().filter(|source| source.path != place).cloned().collect();
+    if after.len() == sources.len() {
+        return Err(Refused::Because(format!("there is no user {extension} ({place})")));
+    }
+    no_worse(&sources, &after)?;
+    let path = folder.join(&place);
+    let gone = fs::remove_file(&path).and_then(|()| File::open(folder.join("users"))?.sync_all());
+    gone.map_err(|why| Refused::Write(path.clone(), why))?;
+    Ok(path)
+}
+
+/// A password of 120 random bits, easy to read aloud: four groups of six of Crockford's base 32.
+pub fn make_password() -> io::Result<Redacted<String>> {
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut random = [0u8; 24];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let groups: Vec<String> = random
+        .chunks(6)
+        .map(|group| group.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect())
+        .collect();
+    Ok(Redacted::new(groups.join("-")))
+}
+
+/// The user a file describes; `None` if it is not sound.
+fn known(source: &Source, extension: &str, realm: &str) -> Option<User> {
+    // Alone with a domain and an address, so that other files' mistakes do not matter here.
+    let sources = [
+        Source::new("switch.toml", format!("domain = \"{realm}\"")),
+        Source::new("internal.toml", "bind = \"127.0.0.1:5060\""),
+        source.clone(),
+    ];
+    config::load(&sources).ok()?.settings.users.remove(extension)
+}
+
+fn has_password(user: &User) -> bool {
+    user.ha1.sha256.is_some() || user.ha1.md5.is_some()
+}
+
+/// A change may leave old mistakes, it may not add any.
+fn no_worse(before: &[Source], after: &[Source]) -> Result<(), Refused> {
+    let Err(mut errors) = config::load(after) else { return Ok(()) };
+    let old = config::load(before).err().unwrap_or_default();
+    errors.retain(|error| !old.contains(error));
+    if errors.is_empty() { Ok(()) } else { Err(Refused::Files(errors)) }
+}
+
+/// Writes beside, then renames: a reader finds the old file or the new one, a crash leaves one of them.
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        DirBuilder::new().mode(0o700).recursive(true).create(folder)?;
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = folder.join(format!(".{name}.{}", std::process::id()));
+    // What an earlier process of this number left there.
+    let _ = fs::remove_file(&beside);
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
+    })
+}
+
+#[cfg(test)]
+mod tests;

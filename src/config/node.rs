@@ -1,0 +1,183 @@
+//! `switch.toml`: what concerns the whole node.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address;
+use super::file::Section;
+use super::findings::Findings;
+use super::folder::{Folder, NODE};
+use super::name;
+use crate::switch::settings::{Language, Registrar};
+use crate::wire::rtp::g711::Codec;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What `switch.toml` says, defaults filled in.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) domain: String,
+    pub(super) language: Language,
+    pub(super) recordings: PathBuf,
+    pub(super) state: PathBuf,
+    pub(super) prompts: PathBuf,
+    pub(super) workers: Option<NonZeroUsize>,
+    pub(super) rtp_ports: (u16, u16),
+    pub(super) codecs: Vec<Codec>,
+    pub(super) silence: Duration,
+    pub(super) consent_wait: Duration,
+    pub(super) retention_every: Duration,
+    pub(super) registrar: Registrar,
+    pub(super) calls: usize,
+    pub(super) ring: Duration,
+}
+
+impl Default for Node {
+    fn default() -> Node {
+        Node {
+            domain: String::new(),
+            language: "en".to_owned(),
+            recordings: PathBuf::from("../recordings"),
+            state: PathBuf::new(),
+            prompts: PathBuf::from("prompts"),
+            workers: None,
+            rtp_ports: (16_384, 32_767),
+            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            silence: 5 * MINUTE,
+            consent_wait: 5 * SECOND,
+            retention_every: HOUR,
+            registrar: Registrar {
+                shortest: MINUTE,
+                longest: HOUR,
+                contacts: 5,
+                nonce_life: MINUTE,
+            },
+            calls: 2_000,
+            ring: MINUTE,
+        }
+    }
+}
+
+/// Reads `switch.toml`.
+pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
+    let mut node = Node::default();
+    if !folder.has(NODE) {
+        findings.error(NODE, None, "the file is missing: it names at least the `domain`");
+    }
+    if let Some(document) = folder.top(NODE) {
+        let mut section = document.section(findings);
+        general(&mut section, &mut node);
+        rtp(&mut section, &mut node);
+        consent_and_retention(&mut section, &mut node);
+        registrar(&mut section, &mut node);
+        limits(&mut section, &mut node);
+        section.end();
+    }
+    if node.state.as_os_str().is_empty() {
+        node.state = node.recordings.join(".state");
+    }
+    node
+}
+
+fn general(section: &mut Section<'_>, node: &mut Node) {
+    match section.line_of("domain") {
+        Some(_) => put(&mut node.domain, section.parsed("domain", name::domain).map(|at| at.value)),
+        None => section.missing("domain", "the realm of passwords and the host of every address"),
+    }
+    put(&mut node.language, section.parsed("language", name::language).map(|at| at.value));
+    put(&mut node.recordings, path(section, "recordings"));
+    put(&mut node.state, path(section, "state"));
+    put(&mut node.prompts, path(section, "prompts"));
+    let workers = section.count("workers", 1..=256);
+    node.workers = workers.and_then(|workers| NonZeroUsize::new(workers.value));
+}
+
+fn rtp(section: &mut Section<'_>, node: &mut Node) {
+    let Some(mut rtp) = section.section("rtp") else { return };
+    put(&mut node.rtp_ports, rtp.parsed("ports", address::ports).map(|at| at.value));
+    put(&mut node.silence, rtp.duration("silence", 5 * SECOND..=DAY).map(|at| at.value));
+    let known = |text: &str| match text {
+        "PCMU" => Ok(Codec::Pcmu),
+        "PCMA" => Ok(Codec::Pcma),
+        other => Err(format!("has `PCMU` and `PCMA`, not `{}`", other.escape_debug())),
+    };
+    if let Some(codecs) = rtp.parsed_list("codecs", known) {
+        let mut order: Vec<Codec> = Vec::new();
+        for codec in codecs.value {
+            if order.contains(&codec.value) {
+                rtp.wrong(codec.line, "`rtp.codecs` names a codec twice");
+            } else {
+                order.push(codec.value);
+            }
+        }
+        if order.is_empty() {
+            rtp.wrong(codecs.line, "`rtp.codecs` names at least one codec");
+        }
+        node.codecs = order;
+    }
+    rtp.end();
+}
+
+fn consent_and_retention(section: &mut Section<'_>, node: &mut Node) {
+    if let Some(mut consent) = section.section("consent") {
+        put(&mut node.consent_wait, consent.duration("wait", SECOND..=MINUTE).map(|at| at.value));
+        consent.end();
+    }
+    if let Some(mut retention) = section.section("retention") {
+        put(
+            &mut node.retention_every,
+            retention.duration("every", MINUTE..=DAY).map(|at| at.value),
+        );
+        retention.end();
+    }
+}
+
+fn registrar(section: &mut Section<'_>, node: &mut Node) {
+    let Some(mut registrar) = section.section("registrar") else { return };
+    let limits = &mut node.registrar;
+    put(&mut limits.shortest, registrar.duration("shortest", SECOND..=HOUR).map(|at| at.value));
+    let longest = registrar.duration("longest", SECOND..=7 * DAY);
+    put(&mut limits.longest, longest.map(|at| at.value));
+    put(&mut limits.contacts, registrar.count("contacts", 1..=100).map(|at| at.value));
+    let life = registrar.duration("nonce_life", 10 * SECOND..=HOUR);
+    put(&mut limits.nonce_life, life.map(|at| at.value));
+    if limits.longest < limits.shortest {
+        let line = longest.map_or(registrar.line(), |at| at.line);
+        registrar.wrong(line, "`registrar.longest` is shorter than `registrar.shortest`");
+    }
+    registrar.end();
+}
+
+fn limits(section: &mut Section<'_>, node: &mut Node) {
+    let pairs = usize::from(node.rtp_ports.1 - node.rtp_ports.0).div_ceil(2);
+    if let Some(mut limits) = section.section("limits") {
+        let calls = limits.count("calls", 1..=20_000);
+        put(&mut node.calls, calls.map(|at| at.value));
+        put(&mut node.ring, limits.duration("ring", 5 * SECOND..=10 * MINUTE).map(|at| at.value));
+        if let Some(calls) = calls.filter(|calls| calls.value * 2 > pairs) {
+            let what = "calls need two pairs of ports each";
+            let ports = format!("`rtp.ports` has {pairs} pairs");
+            limits.odd(calls.line, format!("{} {what}, {ports}", calls.value));
+        }
+        limits.end();
+    }
+}
+
+fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let read = section.parsed(key, |text| match text {
+        "" => Err("is a folder".to_owned()),
+        text if text.contains('\0') => Err("is a folder".to_owned()),
+        text => Ok(PathBuf::from(text)),
+    });
+    read.map(|at| at.value)
+}
+
+fn put<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}

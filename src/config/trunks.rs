@@ -1,0 +1,180 @@
+//! `trunks/`: the relationships with carriers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::file::{At, Section, Shape};
+use super::findings::Findings;
+use super::folder::{Folder, Kind};
+use super::listeners::meets;
+use super::{address, name};
+use crate::redacted::Redacted;
+use crate::switch::settings::{Credentials, Gateway, Listener, Profile, Source, Trunk};
+use crate::wire::flow::Transport;
+
+/// Reads the trunks, by name.
+pub(super) fn read(
+    folder: &Folder<'_>,
+    listeners: &[Listener],
+    findings: &Findings,
+) -> BTreeMap<String, Trunk> {
+    let mut trunks: BTreeMap<String, Trunk> = BTreeMap::new();
+    for (name, document) in folder.objects(Kind::Trunks) {
+        let mut section = document.section(findings);
+        let from = section.parsed_list("from", address::source);
+        for (index, source) in from.iter().flat_map(|from| &from.value).enumerate() {
+            sources(&section, index, source, &from, &trunks);
+        }
+        let gateway = section.section("gateway").map(|gateway| {
+            let line = gateway.line();
+            (gateway_of(gateway, folder, listeners), line)
+        });
+        let channels = section.count("channels", 1..=20_000).map_or(30, |at| at.value);
+        let from: Vec<Source> =
+            from.into_iter().flat_map(|at| at.value).map(|at| at.value).collect();
+        if from.is_empty() && gateway.is_none() {
+            section.wrong(1, "the trunk has neither `from` (calls in) nor `[gateway]` (calls out)");
+        }
+        section.end();
+        let gateway = gateway.and_then(|(gateway, _)| gateway);
+        let name = name.to_owned();
+        trunks.insert(name.clone(), Trunk { name, from, gateway, channels });
+    }
+    trunks
+}
+
+/// A call must be of one trunk.
+fn sources(
+    section: &Section<'_>,
+    index: usize,
+    source: &At<Source>,
+    own: &Option<At<Vec<At<Source>>>>,
+    trunks: &BTreeMap<String, Trunk>,
+) {
+    let before = own.iter().flat_map(|own| &own.value).take(index);
+    if before.into_iter().any(|other| other.value == source.value) {
+        section.wrong(source.line, "`from` names an address twice");
+    }
+    for trunk in trunks.values() {
+        for other in &trunk.from {
+            let line = source.line;
+            if *other == source.value {
+                let what = format!("`from` names an address that is trunk `{}`'s", trunk.name);
+                section.wrong(line, what);
+            } else if address::overlap(other, &source.value) {
+                let what = format!("`from` overlaps with trunk `{}`", trunk.name);
+                section.wrong(line, format!("{what}: a call from there would be of both"));
+            }
+        }
+    }
+    let wide = if source.value.address.is_ipv4() { 16 } else { 32 };
+    if source.value.bits < wide {
+        let what = format!("`from` trusts a network as wide as /{}", source.value.bits);
+        section.odd(source.line, what);
+    }
+}
+
+fn gateway_of(
+    mut section: Section<'_>,
+    folder: &Folder<'_>,
+    listeners: &[Listener],
+) -> Option<Gateway> {
+    if section.line_of("address").is_none() {
+        section.missing("address", "where calls out go, such as \"192.0.2.9:5060\"");
+    }
+    let address = section.parsed("address", |text| {
+        let address = address::socket(text, 5060)?;
+        let host = address.ip();
+        let broadcast = matches!(host, std::net::IpAddr::V4(v4) if v4.is_broadcast());
+        if host.is_unspecified() || host.is_multicast() || broadcast || address.port() == 0 {
+            return Err("is the address of one host, with a port that is not 0".to_owned());
+        }
+        Ok(address)
+    });
+    let words = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+    let transport = section.word("transport", &words).map_or(Transport::Udp, |at| at.value);
+    if let Some(At { value: address, line }) = address {
+        let ours = |listener: &&Listener| {
+            listener.transport == transport
+                && (meets(listener.bind, address) || listener.advertise == address)
+                && listener.bind.is_ipv4() == address.is_ipv4()
+        };
+        let reachable = |listener: &&Listener| {
+            listener.profile == Profile::External
+                && listener.transport == transport
+                && listener.bind.is_ipv4() == address.is_ipv4()
+        };
+        // A wildcard listener is at every address of this machine, of which only loopback is known here.
+        let foreign = |listener: &Listener| {
+            listener.bind.ip().is_unspecified()
+                && !address.ip().is_loopback()
+                && listener.advertise != address
+        };
+        if listeners.iter().filter(ours).any(|listener| !foreign(listener)) {
+            section.wrong(line, "`gateway.address` is an address of this switch: calls would loop");
+        } else if !listeners.is_empty() && !listeners.iter().any(|at| reachable(&at)) {
+            let word = words.iter().find(|(_, meant)| *meant == transport).map_or("", |at| at.0);
+            let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+            let what = format!("external.toml has no listener for {word} over {family}");
+            section.wrong(line, format!("{what}, so this gateway cannot be reached"));
+        }
+    }
+    let domain = section.parsed("domain", name::domain).map(|at| at.value);
+    let credentials = credentials(&mut section, folder);
+    let caller_id = section.parsed("caller_id", name::number);
+    let timeout = section.duration("timeout", Duration::from_millis(500)..=Duration::from_secs(32));
+    section.end();
+    Some(Gateway {
+        address: address?.value,
+        transport,
+        domain,
+        credentials,
+        caller_id: caller_id.map(|at| Redacted::new(at.value)),
+        timeout: timeout.map_or(Duration::from_secs(10), |at| at.value),
+    })
+}
+
+fn credentials(section: &mut Section<'_>, folder: &Folder<'_>) -> Option<Credentials> {
+    let user = section.parsed("user", |text| match text {
+        "" => Err("is the name the carrier gave".to_owned()),
+        text if text.contains(char::is_control) => Err("has no control characters".to_owned()),
+        text => Ok(text.to_owned()),
+    });
+    let password_line = section.line_of("password");
+    let password = match section.shape("password") {
+        Some(Shape::Word(at)) => {
+            let what = "`gateway.password` does not stand here but in a file of its own, mode 0600";
+            section.wrong(at.line, format!("{what}: {{ file = \"secrets/{}\" }}", stem(section)));
+            None
+        }
+        Some(Shape::Section(mut by_file)) => {
+            if by_file.line_of("file").is_none() {
+                by_file.missing("file", "the file that holds the password");
+            }
+            let secret = by_file.parsed("file", |path| folder.secret(path).map(str::to_owned));
+            by_file.end();
+            secret
+        }
+        None => None,
+    };
+    let realm = section.text("realm");
+    match (&user, password_line) {
+        (Some(at), None) => section.wrong(at.line, "`gateway.user` has no `gateway.password`"),
+        (None, Some(line)) => section.wrong(line, "`gateway.password` has no `gateway.user`"),
+        _ => {}
+    }
+    if let (Some(realm), None) = (&realm, password_line) {
+        section.wrong(realm.line, "`gateway.realm` has no `gateway.password`");
+    }
+    Some(Credentials {
+        user: user?.value,
+        password: Redacted::new(password?.value),
+        realm: realm.map(|at| at.value),
+    })
+}
+
+fn stem<'d>(section: &Section<'d>) -> &'d str {
+    let path = section.path();
+    let file = path.rsplit_once('/').map_or(path, |(_, file)| file);
+    file.strip_suffix(".toml").unwrap_or(file)
+}

@@ -1,0 +1,126 @@
+//! `users/`: the phones' owners. Of a password only its hashes are kept.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::file::{Section, quoted};
+use super::findings::Findings;
+use super::folder::{Folder, Kind};
+use super::name;
+use crate::redacted::Redacted;
+use crate::switch::settings::User;
+use crate::wire::sip::auth::Ha1;
+
+/// Reads the users, by extension. One without `ha1` can be called, but no phone can register.
+pub(super) fn read(
+    folder: &Folder<'_>,
+    domain: &str,
+    findings: &Findings,
+) -> BTreeMap<String, User> {
+    let mut users = BTreeMap::new();
+    for (extension, document) in folder.objects(Kind::Users) {
+        let mut section = document.section(findings);
+        let shown = section.parsed("name", shown_name);
+        let caller_id = section.parsed("caller_id", name::number);
+        let realm = section.text("realm");
+        let ha1 = hashes(&mut section);
+        match (&realm, &ha1) {
+            (Some(realm), Some(_)) if realm.value != domain && !domain.is_empty() => {
+                let what = format!("the password was set for `{}`", realm.value.escape_debug());
+                let remedy = format!("`tonspur user add {extension} --replace`");
+                let what =
+                    format!("{what}, but `domain` is `{domain}`: set it again with {remedy}");
+                section.wrong(realm.line, what);
+            }
+            (None, Some(_)) => {
+                section.missing("realm", "the `domain` that the password was set for");
+            }
+            (Some(_), Some(_)) | (_, None) => {}
+        }
+        section.end();
+        let user = User {
+            extension: extension.to_owned(),
+            name: Redacted::new(shown.map_or_else(|| extension.to_owned(), |at| at.value)),
+            ha1: ha1.unwrap_or(Ha1 { sha256: None, md5: None }),
+            caller_id: caller_id.map(|at| Redacted::new(at.value)),
+        };
+        users.insert(extension.to_owned(), user);
+    }
+    users
+}
+
+/// The file of a user. `realm` is the domain that `ha1` was made for.
+pub fn write(
+    name: Option<&str>,
+    caller_id: Option<&str>,
+    realm: &str,
+    ha1: &Ha1,
+) -> Result<String, String> {
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{key} = {value}");
+    };
+    if let Some(shown) = name {
+        line("name", quoted(&shown_name(shown).map_err(|why| format!("the name {why}"))?));
+    }
+    if let Some(number) = caller_id {
+        let number = name::number(number).map_err(|why| format!("the caller id {why}"))?;
+        line("caller_id", quoted(&number));
+    }
+    line("realm", quoted(realm));
+    let hash = |key: &str, hex: &Option<Box<str>>| {
+        hex.as_ref().map(|hex| format!("{key} = {}", quoted(hex)))
+    };
+    let both: Vec<String> =
+        [hash("sha256", &ha1.sha256), hash("md5", &ha1.md5)].into_iter().flatten().collect();
+    line("ha1", format!("{{ {} }}", both.join(", ")));
+    Ok(text)
+}
+
+/// `Err` says why the password is too weak to be set.
+pub fn check_password(extension: &str, password: &str) -> Result<(), String> {
+    let count = password.chars().count();
+    let bytes = password.as_bytes();
+    let step = |by: u8| bytes.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(by));
+    if password.is_empty() {
+        Err("the password is empty".to_owned())
+    } else if password.eq_ignore_ascii_case(extension) {
+        Err("the password is the extension".to_owned())
+    } else if count < 8 {
+        Err("the password has fewer than 8 characters".to_owned())
+    } else if password.len() > 128 || password.contains(char::is_control) {
+        Err("the password is longer than 128 bytes, or has control characters".to_owned())
+    } else if password.replace(extension, "").is_empty() || step(0) || step(1) || step(u8::MAX) {
+        Err("the password is one that would be tried first".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+fn shown_name(text: &str) -> Result<String, String> {
+    match text.chars().count() {
+        1..=64 if !text.contains(char::is_control) => Ok(text.to_owned()),
+        _ => Err("is 1 to 64 characters on one line".to_owned()),
+    }
+}
+
+fn hashes(section: &mut Section<'_>) -> Option<Ha1> {
+    let mut table = section.section("ha1")?;
+    let sha256 = table.parsed("sha256", |text| hex(text, 64)).map(|at| at.value);
+    let md5 = table.parsed("md5", |text| hex(text, 32)).map(|at| at.value);
+    if table.keys() == 0 {
+        table.missing("sha256", "H(user:realm:password), as `tonspur user add` writes it");
+    }
+    table.end();
+    Some(Ha1 { sha256, md5 })
+}
+
+/// The value is not repeated in the error: it is as good as a password.
+fn hex(text: &str, digits: usize) -> Result<Box<str>, String> {
+    if text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase().into())
+    } else {
+        Err(format!("is {digits} hexadecimal digits, as `tonspur user add` writes them"))
+    }
+}
