@@ -91,7 +91,9 @@ fn names(line: &str, name: &str) -> bool {
 
 fn room(path: &Path) -> Option<&'static str> {
     let inside = path.strip_prefix("src").ok()?.to_str()?;
-    ROOMS.into_iter().find(|room| inside.starts_with(&format!("{room}/")) || inside == format!("{room}.rs"))
+    ROOMS
+        .into_iter()
+        .find(|room| inside.starts_with(&format!("{room}/")) || inside == format!("{room}.rs"))
 }
 
 fn assert_none(wrong: Vec<String>) {
@@ -102,11 +104,18 @@ fn assert_none(wrong: Vec<String>) {
 fn a_room_uses_only_rooms_to_its_left() {
     let mut wrong = Vec::new();
     for (path, text) in sources("src") {
-        let Some(place) = room(&path).and_then(|room| ROOMS.iter().position(|known| *known == room)) else { continue };
+        let Some(place) =
+            room(&path).and_then(|room| ROOMS.iter().position(|known| *known == room))
+        else {
+            continue;
+        };
         for (number, line) in code(&text, false) {
             for right in &ROOMS[place + 1..] {
                 if line.contains(&format!("crate::{right}")) {
-                    wrong.push(format!("{}:{number}: uses {right}, which lies to its right", path.display()));
+                    wrong.push(format!(
+                        "{}:{number}: uses {right}, which lies to its right",
+                        path.display()
+                    ));
                 }
             }
         }
@@ -140,10 +149,21 @@ fn each_foreign_crate_has_one_home() {
     for (path, text) in sources("src") {
         for (number, line) in code(&text, false) {
             for (name, homes) in HOMES {
-                let used = names(line, name) && (line.contains(&format!("{name}::")) || line.contains(&format!("use {name}")));
-                let home = homes.iter().any(|home| path.to_str().is_some_and(|path| path.starts_with(home)));
-                if used && !home && !line.contains(&format!("::{name}")) && !line.contains(&format!("mod {name}")) {
-                    wrong.push(format!("{}:{number}: names {name}, whose home is {homes:?}", path.display()));
+                let used = names(line, name)
+                    && (line.contains(&format!("{name}::"))
+                        || line.contains(&format!("use {name}")));
+                let home = homes
+                    .iter()
+                    .any(|home| path.to_str().is_some_and(|path| path.starts_with(home)));
+                if used
+                    && !home
+                    && !line.contains(&format!("::{name}"))
+                    && !line.contains(&format!("mod {name}"))
+                {
+                    wrong.push(format!(
+                        "{}:{number}: names {name}, whose home is {homes:?}",
+                        path.display()
+                    ));
                 }
             }
         }
@@ -159,21 +179,31 @@ fn every_dependency_has_a_home() {
     for line in dependencies.lines().filter(|line| line.contains('=')) {
         let name = line.split([' ', '=', '.']).next().expect("a name").replace('-', "_");
         let name = if name == "md_5" { "md5".to_owned() } else { name };
-        assert!(HOMES.iter().any(|(known, _)| *known == name), "{name} has no home in tests/tidy.rs");
+        assert!(
+            HOMES.iter().any(|(known, _)| *known == name),
+            "{name} has no home in tests/tidy.rs"
+        );
     }
 }
 
 #[test]
 fn a_file_opens_with_what_it_is_for() {
     let wrong = sources("src").into_iter().chain(sources("tests"));
-    let wrong = wrong.filter(|(_, text)| !text.starts_with("//! ") || text.contains("(placeholder)"));
-    assert_none(wrong.map(|(path, _)| format!("{}: says not what it is for", path.display())).collect());
+    let wrong =
+        wrong.filter(|(_, text)| !text.starts_with("//! ") || text.contains("(placeholder)"));
+    assert_none(
+        wrong.map(|(path, _)| format!("{}: says not what it is for", path.display())).collect(),
+    );
 }
 
 #[test]
 fn no_file_is_two_nouns() {
     let wrong = sources("src").into_iter().filter(|(_, text)| text.lines().count() > 700);
-    assert_none(wrong.map(|(path, text)| format!("{}: {} lines", path.display(), text.lines().count())).collect());
+    assert_none(
+        wrong
+            .map(|(path, text)| format!("{}: {} lines", path.display(), text.lines().count()))
+            .collect(),
+    );
 }
 
 #[test]

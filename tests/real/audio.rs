@@ -8,13 +8,18 @@ pub(crate) const RATE: usize = 8000;
 /// Sample `at` of a tone in bursts.
 pub(crate) fn burst(at: usize, frequency: f64) -> i16 {
     let seconds = at as f64 / RATE as f64;
-    if seconds % PERIOD < BURST { ((seconds * frequency * std::f64::consts::TAU).sin() * 12_000.0) as i16 } else { 0 }
+    if seconds % PERIOD < BURST {
+        ((seconds * frequency * std::f64::consts::TAU).sin() * 12_000.0) as i16
+    } else {
+        0
+    }
 }
 
 /// Amplitude of `frequency` in `samples` (Goertzel).
 pub(crate) fn amplitude(samples: &[i16], frequency: f64) -> f64 {
     let k = 2.0 * (std::f64::consts::TAU * frequency / RATE as f64).cos();
-    let (a, b) = samples.iter().fold((0.0, 0.0), |(a, b), &sample| (f64::from(sample) + k * a - b, a));
+    let (a, b) =
+        samples.iter().fold((0.0, 0.0), |(a, b), &sample| (f64::from(sample) + k * a - b, a));
     (a * a + b * b - k * a * b).max(0.0).sqrt() * 2.0 / samples.len() as f64
 }
 
@@ -56,11 +61,23 @@ pub(crate) fn linear(byte: u8) -> i16 {
 /// The two sides of a recording, read by another program: sox.
 pub(crate) fn sides(path: &std::path::Path) -> [Vec<i16>; 2] {
     let raw = std::process::Command::new("sox")
-        .args(["-V1", path.to_str().expect("UTF-8"), "-t", "raw", "-e", "signed-integer", "-b", "16", "-L", "-"])
+        .args([
+            "-V1",
+            path.to_str().expect("UTF-8"),
+            "-t",
+            "raw",
+            "-e",
+            "signed-integer",
+            "-b",
+            "16",
+            "-L",
+            "-",
+        ])
         .output()
         .expect("sox runs");
     assert!(raw.status.success(), "sox reads {path:?}: {}", String::from_utf8_lossy(&raw.stderr));
-    let samples: Vec<i16> = raw.stdout.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    let samples: Vec<i16> =
+        raw.stdout.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
     [0, 1].map(|side| samples.iter().skip(side).step_by(2).copied().collect())
 }
 
@@ -72,6 +89,9 @@ fn an_onset_is_found_where_it_is() {
     assert!((found[0] - 1.0).abs() < 0.006 && (found[1] - 3.0).abs() < 0.006, "{found:?}");
     assert!(onsets(&samples, 440.0).is_empty());
     for sample in [-30_000, -1000, -5, 0, 7, 500, 12_000] {
-        assert!((i32::from(linear(mu_law(sample))) - i32::from(sample)).abs() <= 8 + i32::from(sample).abs() / 16);
+        assert!(
+            (i32::from(linear(mu_law(sample))) - i32::from(sample)).abs()
+                <= 8 + i32::from(sample).abs() / 16
+        );
     }
 }

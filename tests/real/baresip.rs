@@ -23,9 +23,15 @@ impl Baresip {
         let home = folder.join(format!("baresip-{user}"));
         fs::create_dir_all(&home).expect("a folder");
         let tone = home.join("tone.wav");
-        let spec = hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 8000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
         let mut wav = hound::WavWriter::create(&tone, spec).expect("a tone");
-        (0..audio::RATE * 60).for_each(|at| wav.write_sample(audio::burst(at, frequency)).expect("a sample"));
+        (0..audio::RATE * 60)
+            .for_each(|at| wav.write_sample(audio::burst(at, frequency)).expect("a sample"));
         wav.finalize().expect("a whole tone");
         let std::net::IpAddr::V4(address) = switch.ip() else { panic!("IPv4") };
         let (sip, control, rtp) = (free(address), free(address), free(address) & !1);
@@ -54,7 +60,9 @@ impl Baresip {
             .stderr(log)
             .spawn()
             .expect("baresip runs (Debian: baresip-core)");
-        let stream = wait_for("baresip's control port", Duration::from_secs(20), || TcpStream::connect((address, control)).ok());
+        let stream = wait_for("baresip's control port", Duration::from_secs(20), || {
+            TcpStream::connect((address, control)).ok()
+        });
         stream.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout");
         let mut phone = Baresip { child, control: stream, received: Vec::new() };
         phone.expect("REGISTER_OK");

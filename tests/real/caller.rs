@@ -53,18 +53,24 @@ fn speak(socket: &UdpSocket, frequency: f64, stop: &AtomicBool) -> Heard {
     let mut sent = 0_usize;
     let mut due = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        let wait = due.saturating_duration_since(Instant::now()).clamp(Duration::from_micros(50), Duration::from_millis(20));
+        let wait = due
+            .saturating_duration_since(Instant::now())
+            .clamp(Duration::from_micros(50), Duration::from_millis(20));
         socket.set_read_timeout(Some(wait)).expect("a timeout");
         if let Ok((length, from)) = socket.recv_from(&mut buffer) {
             if length > 12 && buffer[1] & 0x7f == 0 {
-                heard.packets.push((now(), buffer[12..length].iter().map(|byte| audio::linear(*byte)).collect()));
+                heard.packets.push((
+                    now(),
+                    buffer[12..length].iter().map(|byte| audio::linear(*byte)).collect(),
+                ));
             }
             if far.is_none() {
                 (far, due) = (Some(from), Instant::now());
             }
         }
         while let Some(far) = far.filter(|_| due <= Instant::now()) {
-            let samples = (sent * 160..(sent + 1) * 160).map(|at| audio::mu_law(audio::burst(at, frequency)));
+            let samples =
+                (sent * 160..(sent + 1) * 160).map(|at| audio::mu_law(audio::burst(at, frequency)));
             let mut packet = vec![0x80, 0];
             packet.extend((sent as u16).to_be_bytes());
             packet.extend((sent as u32 * 160).to_be_bytes());
@@ -84,7 +90,8 @@ fn speak(socket: &UdpSocket, frequency: f64, stop: &AtomicBool) -> Heard {
 impl Heard {
     /// When bursts of `frequency` were heard to begin, by the calendar.
     pub(crate) fn onsets(&self, frequency: f64) -> Vec<f64> {
-        let samples: Vec<i16> = self.packets.iter().flat_map(|(_, samples)| samples.iter().copied()).collect();
+        let samples: Vec<i16> =
+            self.packets.iter().flat_map(|(_, samples)| samples.iter().copied()).collect();
         let mut starts = Vec::new();
         let mut at = 0;
         for (arrived, packet) in &self.packets {
@@ -95,7 +102,8 @@ impl Heard {
             .into_iter()
             .map(|seconds| {
                 let sample = (seconds * audio::RATE as f64) as usize;
-                let (first, arrived) = starts[starts.partition_point(|(first, _)| *first <= sample) - 1];
+                let (first, arrived) =
+                    starts[starts.partition_point(|(first, _)| *first <= sample) - 1];
                 arrived + (sample - first) as f64 / audio::RATE as f64
             })
             .collect()

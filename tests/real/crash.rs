@@ -9,6 +9,7 @@ use crate::switch::{PASSWORD, Switch};
 use crate::{audio, wait_for};
 
 const CALLS: usize = 50;
+const ROWS: i64 = CALLS as i64;
 
 #[test]
 fn a_killed_switch_loses_at_most_200_ms_of_each_of_50_recordings() {
@@ -21,25 +22,70 @@ fn a_killed_switch_loses_at_most_200_ms_of_each_of_50_recordings() {
         "register",
         free_port(switch.address),
         internal,
-        &["-m", "1", "-s", "1001", "-au", "1001", "-ap", PASSWORD, "-key", "contact_port", &contact],
+        &[
+            "-m",
+            "1",
+            "-s",
+            "1001",
+            "-au",
+            "1001",
+            "-ap",
+            PASSWORD,
+            "-key",
+            "contact_port",
+            &contact,
+        ],
     );
     registration.succeeds(Duration::from_secs(10));
 
     let tone = tone_file(switch.folder(), 440.0);
-    let _phone = Sipp::run(switch.folder(), "phone", phones, internal, &["-key", "tone", tone.to_str().expect("UTF-8"), "-min_rtp_port", "30000", "-max_rtp_port", "39999"]);
+    let _phone = Sipp::run(
+        switch.folder(),
+        "phone",
+        phones,
+        internal,
+        &[
+            "-key",
+            "tone",
+            tone.to_str().expect("UTF-8"),
+            "-min_rtp_port",
+            "30000",
+            "-max_rtp_port",
+            "39999",
+        ],
+    );
     let tone = tone_file(switch.folder(), 1000.0);
     let _carrier = Sipp::run(
         switch.folder(),
         "talker",
         free_port(switch.carrier),
         SocketAddr::new(switch.address.into(), 5080),
-        &["-m", &CALLS.to_string(), "-l", &CALLS.to_string(), "-r", "25", "-s", "+4930555010", "-key", "tone", tone.to_str().expect("UTF-8"), "-min_rtp_port", "40000", "-max_rtp_port", "49999"],
+        &[
+            "-m",
+            &CALLS.to_string(),
+            "-l",
+            &CALLS.to_string(),
+            "-r",
+            "25",
+            "-s",
+            "+4930555010",
+            "-key",
+            "tone",
+            tone.to_str().expect("UTF-8"),
+            "-min_rtp_port",
+            "40000",
+            "-max_rtp_port",
+            "49999",
+        ],
     );
     let begun = wait_for("50 recordings have 2 s", Duration::from_secs(40), || {
         let parts = switch.files(".part");
-        (parts.len() == CALLS && parts.iter().all(|part| part.metadata().is_ok_and(|part| part.len() > 64_000))).then_some(parts)
+        (parts.len() == CALLS
+            && parts.iter().all(|part| part.metadata().is_ok_and(|part| part.len() > 64_000)))
+        .then_some(parts)
     });
-    let killed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64();
+    let killed =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64();
     switch.kill();
 
     // Before any restart, read by others.
@@ -56,7 +102,10 @@ fn a_killed_switch_loses_at_most_200_ms_of_each_of_50_recordings() {
         assert_eq!(failed, None);
         let seconds = opened_by_python(part);
         let [left, _] = audio::sides(part);
-        assert!((left.len() as f64 / 8000.0 - seconds).abs() < 0.001, "sox and Python agree on {name}");
+        assert!(
+            (left.len() as f64 / 8000.0 - seconds).abs() < 0.001,
+            "sox and Python agree on {name}"
+        );
         let missing = killed - bridged as f64 / 1e6 - seconds;
         if missing > 0.2 {
             late.push(format!("{name}: {:.0} ms missing", missing * 1000.0));
@@ -69,15 +118,29 @@ fn a_killed_switch_loses_at_most_200_ms_of_each_of_50_recordings() {
     assert!(switch.files(".part").is_empty(), "every file is finished");
     assert_eq!(switch.files(".wav").len(), CALLS);
     let history = switch.history();
-    let count = |query: &str| history.query_row(query, [], |row| row.get::<_, usize>(0)).expect("a count");
-    assert_eq!(count("SELECT count(*) FROM calls WHERE end_cause = 'interrupted'"), CALLS);
-    assert_eq!(count("SELECT count(*) FROM recordings WHERE sha256 IS NOT NULL AND sealed_at IS NOT NULL"), CALLS);
+    let count =
+        |query: &str| history.query_row(query, [], |row| row.get::<_, i64>(0)).expect("a count");
+    assert_eq!(count("SELECT count(*) FROM calls WHERE end_cause = 'interrupted'"), ROWS);
+    assert_eq!(
+        count("SELECT count(*) FROM recordings WHERE sha256 IS NOT NULL AND sealed_at IS NOT NULL"),
+        ROWS
+    );
     for wav in switch.files(".wav") {
-        let name = wav.file_name().and_then(|name| name.to_str()).expect("a name").trim_end_matches(".wav").to_owned();
+        let name = wav
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a name")
+            .trim_end_matches(".wav")
+            .to_owned();
         let id = name.rsplit('_').next().expect("an id");
-        let kept: String = history.query_row("SELECT sha256 FROM recordings WHERE id = ?1", [id], |row| row.get(0)).expect("a row");
+        let kept: String = history
+            .query_row("SELECT sha256 FROM recordings WHERE id = ?1", [id], |row| row.get(0))
+            .expect("a row");
         let sum = Command::new("sha256sum").arg(&wav).output().expect("sha256sum runs");
-        assert!(String::from_utf8_lossy(&sum.stdout).starts_with(&kept), "{name}: row and file agree");
+        assert!(
+            String::from_utf8_lossy(&sum.stdout).starts_with(&kept),
+            "{name}: row and file agree"
+        );
     }
     assert!(switch.terminate().success());
 }
@@ -85,7 +148,8 @@ fn a_killed_switch_loses_at_most_200_ms_of_each_of_50_recordings() {
 /// Its length in seconds, by Python's wave module.
 fn opened_by_python(path: &std::path::Path) -> f64 {
     let script = "import sys, wave\nw = wave.open(sys.argv[1])\nassert w.getnchannels() == 2 and w.getsampwidth() == 2\nprint(w.getnframes() / w.getframerate())";
-    let output = Command::new("python3").args(["-c", script]).arg(path).output().expect("python3 runs");
+    let output =
+        Command::new("python3").args(["-c", script]).arg(path).output().expect("python3 runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
 }

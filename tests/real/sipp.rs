@@ -16,9 +16,17 @@ pub(crate) struct Sipp {
 
 impl Sipp {
     /// Runs `scenario` (a name under `tests/real/sipp/`) from `local` towards `remote`.
-    pub(crate) fn run(folder: &Path, scenario: &str, local: SocketAddr, remote: SocketAddr, more: &[&str]) -> Sipp {
+    pub(crate) fn run(
+        folder: &Path,
+        scenario: &str,
+        local: SocketAddr,
+        remote: SocketAddr,
+        more: &[&str],
+    ) -> Sipp {
         let errors = folder.join(format!("{scenario}-{}.errors", local.port()));
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/sipp").join(format!("{scenario}.xml"));
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/real/sipp")
+            .join(format!("{scenario}.xml"));
         let child = Command::new("sipp")
             .arg(remote.to_string())
             .args(["-sf", file.to_str().expect("UTF-8")])
@@ -42,7 +50,11 @@ impl Sipp {
     /// Asserts that every call of its went as the scenario says.
     pub(crate) fn succeeds(&mut self, limit: Duration) {
         let status = self.finish(limit);
-        assert!(status.success(), "SIPp: {status}: {}", fs::read_to_string(&self.errors).unwrap_or_default());
+        assert!(
+            status.success(),
+            "SIPp: {status}: {}",
+            fs::read_to_string(&self.errors).unwrap_or_default()
+        );
     }
 }
 
@@ -57,7 +69,9 @@ impl Drop for Sipp {
 pub(crate) fn tone_file(folder: &Path, frequency: f64) -> PathBuf {
     let samples = (0..80_000).map(|at| {
         let seconds = f64::from(at) / 8000.0;
-        crate::audio::mu_law(((seconds * frequency * std::f64::consts::TAU).sin() * 12_000.0) as i16)
+        crate::audio::mu_law(
+            ((seconds * frequency * std::f64::consts::TAU).sin() * 12_000.0) as i16,
+        )
     });
     let path = folder.join(format!("{frequency}.ulaw"));
     fs::write(&path, samples.collect::<Vec<u8>>()).expect("a tone");

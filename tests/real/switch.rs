@@ -44,7 +44,11 @@ impl Switch {
 
     /// Starts the process and waits until it answers.
     pub(crate) fn launch(&mut self) {
-        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .expect("a log");
         let child = self
             .command(&["serve"])
             .stdin(Stdio::null())
@@ -54,7 +58,9 @@ impl Switch {
             .expect("the switch starts");
         self.child = Some(child);
         wait_for("the switch answers", Duration::from_secs(30), || {
-            if let Some(ended) = self.child.as_mut().and_then(|child| child.try_wait().expect("a child")) {
+            if let Some(ended) =
+                self.child.as_mut().and_then(|child| child.try_wait().expect("a child"))
+            {
                 panic!("the switch ended with {ended}:\n{}", self.log());
             }
             self.cli(&["registration", "list"]).status.success().then_some(())
@@ -63,7 +69,11 @@ impl Switch {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tonspur"));
-        command.arg("--profiles").arg(self.profiles()).args(arguments).current_dir(self.folder.path());
+        command
+            .arg("--profiles")
+            .arg(self.profiles())
+            .args(arguments)
+            .current_dir(self.folder.path());
         command
     }
 
@@ -128,7 +138,8 @@ impl Switch {
     /// The history, read by another connection.
     pub(crate) fn history(&self) -> rusqlite::Connection {
         let path = self.folder.path().join("recordings/.state/tonspur.db");
-        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database")
+        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .expect("the database")
     }
 }
 
@@ -152,10 +163,18 @@ fn write_profiles(folder: &Path, address: Ipv4Addr, carrier: Ipv4Addr) {
     };
     let hash = Ha1::of("1001", "real.test", PASSWORD);
     let (sha256, md5) = (hash.sha256.expect("both"), hash.md5.expect("both"));
-    write("switch.toml", "domain = \"real.test\"\nlanguage = \"en\"\nrtp = { ports = \"20000-20999\" }\n".into());
+    write(
+        "switch.toml",
+        "domain = \"real.test\"\nlanguage = \"en\"\nrtp = { ports = \"20000-20999\" }\n".into(),
+    );
     write("internal.toml", format!("bind = \"{address}:5060\"\n"));
     write("external.toml", format!("bind = \"{address}:5080\"\n"));
-    write("users/1001.toml", format!("name = \"Anna\"\nrealm = \"real.test\"\nha1 = {{ sha256 = \"{sha256}\", md5 = \"{md5}\" }}\n"));
+    write(
+        "users/1001.toml",
+        format!(
+            "name = \"Anna\"\nrealm = \"real.test\"\nha1 = {{ sha256 = \"{sha256}\", md5 = \"{md5}\" }}\n"
+        ),
+    );
     write("agents/anna.toml", "user = \"1001\"\nagrees_to_recording = true\n".into());
     write("trunks/north.toml", format!("from = [\"{carrier}\"]\nchannels = 200\n"));
     write("policies/standard.toml", "keep = \"30d\"\n".into());
@@ -164,12 +183,21 @@ fn write_profiles(folder: &Path, address: Ipv4Addr, carrier: Ipv4Addr) {
         "caller = { trunk = \"north\" }\nnumber = \"+4930555010\"\nto = { user = \"1001\" }\nconsent = \"notice_all\"\nretention = \"standard\"\n"
             .into(),
     );
-    for (name, milliseconds) in [("notice", NOTICE), ("consent", NOTICE), ("music", 1000), ("ringback", 1000)] {
+    for (name, milliseconds) in
+        [("notice", NOTICE), ("consent", NOTICE), ("music", 1000), ("ringback", 1000)]
+    {
         write(&format!("prompts/en/{name}.txt"), format!("{name}\n"));
-        let spec = hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
-        let mut wav = hound::WavWriter::create(folder.join(format!("prompts/en/{name}.wav")), spec).expect("a prompt");
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 8000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(folder.join(format!("prompts/en/{name}.wav")), spec)
+            .expect("a prompt");
         for sample in 0..milliseconds * 8 {
-            wav.write_sample((f64::from(sample) * 0.9).sin().mul_add(3000.0, 0.0) as i16).expect("a sample");
+            wav.write_sample((f64::from(sample) * 0.9).sin().mul_add(3000.0, 0.0) as i16)
+                .expect("a sample");
         }
         wav.finalize().expect("a whole prompt");
     }

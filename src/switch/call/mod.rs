@@ -580,9 +580,10 @@ impl Call {
         self.finish(desk, "caller hung up", Some(Status::of(487)));
     }
 
-    /// A far side fell silent although it should speak.
+    /// A far side fell silent although it should speak; one that holds may.
     pub(super) fn silent(&mut self, desk: &mut Desk<'_>, leg: LegId) {
         if matches!(self.stage, Stage::Talking { .. })
+            && !self.is_held()
             && self.leg(leg).is_some_and(|leg| !leg.is_leaving())
         {
             self.finish(desk, "no audio", None);
