@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod control;
 pub mod folder;
+pub mod offline;
 pub mod profiles;
 pub mod prompts;
 pub mod purge;

@@ -1,1 +1,154 @@
-//! (placeholder)
+//! Whether rows and files agree: files that nobody knows, rows whose file is missing, what is left lying about.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use super::folder::{Folder, Kind};
+use super::store::{self, Reader, State};
+use crate::media::RecordingId;
+
+/// Year, month and day lie this deep; what is deeper is none of ours.
+const DEPTH: usize = 8;
+
+/// What does not agree. Paths are relative to the recordings folder.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// Recordings on disk without a row: no policy will delete them.
+    pub without_row: Vec<String>,
+    /// Rows of whole recordings whose file is missing.
+    pub without_file: Vec<(RecordingId, String)>,
+    /// Deleted by retention, and there again.
+    pub after_purge: Vec<(RecordingId, String)>,
+    /// `.part` files of no recording that is open or failed.
+    pub stray_parts: Vec<String>,
+    /// Links, and files that are no recordings; hidden ones are not looked at.
+    pub strange: Vec<String>,
+    /// Files that are where they should be.
+    pub agreeing: usize,
+}
+
+/// Why they could not be compared.
+#[derive(Debug)]
+pub enum Error {
+    /// The folder cannot be read.
+    Folder(io::Error),
+    /// The rows cannot.
+    Store(store::Error),
+}
+
+impl Report {
+    /// Nothing to report.
+    pub fn is_clean(&self) -> bool {
+        self.without_row.is_empty()
+            && self.without_file.is_empty()
+            && self.after_purge.is_empty()
+            && self.stray_parts.is_empty()
+            && self.strange.is_empty()
+    }
+}
+
+/// Compares the recordings folder with the store. A switch may be running.
+pub fn reconcile(recordings: &Path, reader: &Reader) -> Result<Report, Error> {
+    let mut report = Report::default();
+    let mut files = BTreeMap::new();
+    let root = Folder::open(recordings).map_err(Error::Folder)?;
+    walk(&root, "", 0, &mut files, &mut report.strange).map_err(Error::Folder)?;
+
+    // Rows are read after the files: a row is committed before its file is made.
+    for (recording, path, state) in reader.files().map_err(Error::Store)? {
+        let file = files.remove(&path).is_some();
+        let part = files.remove(&format!("{path}.part")).is_some();
+        match state {
+            State::Open | State::Failed => {
+                report.agreeing += usize::from(file || part);
+                continue;
+            }
+            State::Sealed | State::Interrupted if file => report.agreeing += 1,
+            State::Sealed | State::Interrupted => {
+                if is_missing(&root, &path) && is_still_kept(reader, recording)? {
+                    report.without_file.push((recording, path.clone()));
+                }
+            }
+            State::Purged if file => report.after_purge.push((recording, path.clone())),
+            State::Purged => {}
+        }
+        if part {
+            report.stray_parts.push(format!("{path}.part"));
+        }
+    }
+    for path in files.into_keys() {
+        if path.ends_with(".part") {
+            report.stray_parts.push(path);
+        } else if path.ends_with(".wav") {
+            report.without_row.push(path);
+        } else {
+            report.strange.push(path);
+        }
+    }
+    report.stray_parts.sort_unstable();
+    report.strange.sort_unstable();
+    Ok(report)
+}
+
+fn walk(
+    folder: &Folder,
+    way: &str,
+    depth: usize,
+    files: &mut BTreeMap<String, ()>,
+    strange: &mut Vec<String>,
+) -> io::Result<()> {
+    for (name, kind) in folder.names()? {
+        // `.state`, `.gitkeep`.
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = if way.is_empty() { name.clone() } else { format!("{way}/{name}") };
+        match kind {
+            Kind::File => {
+                files.insert(path, ());
+            }
+            Kind::Folder if depth < DEPTH => match folder.within(&name) {
+                Ok(inner) => walk(&inner, &path, depth + 1, files, strange)?,
+                // Retention clears empty folders away as we look.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            },
+            Kind::Folder | Kind::Other => strange.push(path),
+        }
+    }
+    Ok(())
+}
+
+/// Looked at again: it may have been sealed since the folder was read.
+fn is_missing(root: &Folder, path: &str) -> bool {
+    let mut folder = None;
+    let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
+    for name in folders.split('/').filter(|name| !name.is_empty()) {
+        match folder.as_ref().unwrap_or(root).within(name) {
+            Ok(inner) => folder = Some(inner),
+            Err(_) => return true,
+        }
+    }
+    !matches!(folder.as_ref().unwrap_or(root).kind(file), Ok(Some(Kind::File)))
+}
+
+/// Asked again: it may have been purged since the row was read, or be about to be.
+fn is_still_kept(reader: &Reader, recording: RecordingId) -> Result<bool, Error> {
+    match reader.recording(&recording.to_string()).map_err(Error::Store)? {
+        store::Matches::One(row) => Ok(row.purged.is_none() && row.purge_ordered.is_none()),
+        store::Matches::None | store::Matches::Many => Ok(false),
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Folder(error) => write!(f, "the recordings folder cannot be read: {error}"),
+            Error::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -300,6 +300,11 @@ impl Retention {
             && self.out.is_empty()
     }
 
+    /// Whether there is nothing to poll.
+    pub fn is_quiet(&self) -> bool {
+        self.out.is_empty()
+    }
+
     fn begin(&mut self, now: Now) {
         self.next = now.instant + self.every;
         match self.calendar.check(now) {

@@ -1,1 +1,182 @@
-//! (placeholder)
+//! The store: what happened, in SQLite. One writer groups entries into commits; whoever reads has a connection of their own.
+//!
+//! `<state>/tonspur.db` in WAL mode, `<state>/lock` held by the one process that writes.
+
+mod apply;
+mod error;
+mod journal;
+mod query;
+mod reader;
+mod recall;
+mod rows;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+pub use error::Error;
+pub use journal::{BACKLOG, Full, Journal, Report, Unwritten};
+pub use reader::{CallFilter, Counts, Matches, Reader, RecordingFilter, RetentionRun};
+pub use recall::{INTERRUPTED, Interrupted};
+pub use rows::{Recording, State};
+
+use super::folder::{self, Lock};
+use crate::switch::journal::{Entry, Memory};
+use crate::switch::retention::{Page, Query};
+use crate::utc::Utc;
+
+/// The database's name in the state folder.
+pub const DATABASE: &str = "tonspur.db";
+const LOCK: &str = "lock";
+/// Up to this size every page of the database is checked at a start: well under a second.
+const CHECKED: u64 = 256 << 20;
+/// The writer waits so long for a lock of another connection before it counts as a failure and is tried again.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The one that may write. Not started, it writes when told to; started, it is a [`Journal`].
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    lock: Lock,
+}
+
+/// An open store and what it remembers.
+#[derive(Debug)]
+pub struct Opened {
+    /// To be started, or used as it is.
+    pub store: Store,
+    /// For the switch.
+    pub memory: Memory,
+    /// What the last run left unfinished and is finished now.
+    pub interrupted: Interrupted,
+    /// Where the database lies as it was, if this start had to change its schema.
+    pub copy: Option<PathBuf>,
+}
+
+impl Store {
+    /// Opens the store in `state`, making it if there is none, and finishes what a crash left: calls get an end, cut-off recordings
+    /// under `recordings` are sealed.
+    pub fn open(state: &Path, recordings: &Path, now: Utc) -> Result<Opened, Error> {
+        Store::open_with(state, recordings, now, &|path| salvage(recordings, path))
+    }
+
+    fn open_with(
+        state: &Path,
+        recordings: &Path,
+        now: Utc,
+        finish: recall::Salvage<'_>,
+    ) -> Result<Opened, Error> {
+        folder::create_private(state).map_err(Error::io(state))?;
+        let held = state.join(LOCK);
+        let lock = Lock::take(&held)
+            .map_err(Error::io(&held))?
+            .ok_or_else(|| Error::Busy(state.to_owned()))?;
+        let path = state.join(DATABASE);
+        let mut connection = open_file(&path)?;
+        let copy = schema::migrate(&mut connection, &path, schema::STEPS)?;
+        let interrupted = recall::finish(&mut connection, &path, recordings, now, finish)?;
+        let memory = recall::memory(&connection).map_err(Error::sql(&path))?;
+        Ok(Opened { store: Store { connection, path, lock }, memory, interrupted, copy })
+    }
+
+    /// Commits these, at once.
+    pub fn write(&mut self, entries: &[Entry]) -> Result<(), Error> {
+        write(&mut self.connection, entries.iter()).map_err(Error::sql(&self.path))
+    }
+
+    /// Answers a question, at once.
+    pub fn answer(&self, query: Query) -> Result<Page, Error> {
+        query::answer(&self.connection, query).map_err(Error::sql(&self.path))
+    }
+
+    /// Starts the threads that write and look things up. `tell` is called on them, and may wait; it must not call the journal back.
+    pub fn start(self, tell: impl Fn(Report) + Send + Sync + 'static) -> Result<Journal, Error> {
+        let reader = open_to_read(&self.path)?;
+        let path = self.path.clone();
+        Journal::start(self, reader, tell).map_err(Error::io(&path))
+    }
+}
+
+/// One commit. An entry that SQLite will never take (there is none, unless a row was edited or a bug made it) is logged and left out,
+/// so that it does not stop those behind it; whatever may pass is an error, and then none of them is written.
+fn write<'a>(
+    connection: &mut Connection,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> rusqlite::Result<()> {
+    let commit = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for entry in entries {
+        match apply::apply(&commit, entry) {
+            Ok(()) => {}
+            Err(error) if is_hopeless(&error) => {
+                tracing::error!(%error, "an entry was refused by the database and is left out");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    commit.commit()
+}
+
+/// The fault is the entry's, not the world's.
+fn is_hopeless(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    matches!(error.sqlite_error_code(), Some(ConstraintViolation | TooBig | TypeMismatch))
+}
+
+fn open_file(path: &Path) -> Result<Connection, Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    // Made by us first: SQLite gives its `-wal` and `-shm` the rights of the database.
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(Error::io(path))?;
+    let size = file.metadata().map_err(Error::io(path))?.len();
+    drop(file);
+    let sql = Error::sql(path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(&sql)?;
+    connection.busy_timeout(PATIENCE).map_err(&sql)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    schema::check(&connection, path, schema::STEPS.len())?;
+    if size > 0 && size <= CHECKED {
+        let verdict: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&sql)?;
+        if verdict != "ok" {
+            return Err(Error::Corrupt { path: path.to_owned(), detail: verdict });
+        }
+    }
+    // FULL: what is reported as committed outlives a power cut, so that no file is deleted whose order is forgotten.
+    // secure_delete: what a tombstone no longer says is not left in the file either.
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
+             PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864;",
+        )
+        .map_err(&sql)?;
+    Ok(connection)
+}
+
+fn open_to_read(path: &Path) -> Result<Connection, Error> {
+    let sql = Error::sql(path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(&sql)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(&sql)?;
+    connection
+        .execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;")
+        .map_err(&sql)?;
+    Ok(connection)
+}
+
+/// Until the recorder's room offers it.
+fn salvage(_recordings: &Path, _path: &str) -> Result<crate::media::Sealed, String> {
+    Err("cut off by the end of the program".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -72,20 +72,33 @@ impl Retention {
             return self.reply(request, Reply::Refused { why });
         }
         let ask = Ask { request, recording, change, stage: Stage::Looking };
-        match (&ask.change, self.orders.get(&recording)) {
-            (Change::Hold { .. }, Some(Ordered::Intended { .. })) => {
-                self.orders.remove(&recording);
+        match ask.change {
+            Change::Hold { .. } if self.withdraw(recording) => {
                 self.write(now, ask);
                 self.go_on(now);
             }
-            (Change::Hold { .. }, Some(Ordered::GivenOut)) => {
+            Change::Hold { .. } if self.orders.contains_key(&recording) => {
                 self.asks.push(Ask { stage: Stage::Deleting, ..ask });
             }
-            (Change::Hold { .. }, None) | (Change::Release, _) => {
+            Change::Hold { .. } | Change::Release => {
                 self.asks.push(ask);
                 self.out.push_back(Step::Find(Query::One { recording }));
             }
         }
+    }
+
+    /// Takes an order back that nobody has polled yet; the hold's entry takes back the intent.
+    fn withdraw(&mut self, recording: RecordingId) -> bool {
+        let unpolled = self
+            .out
+            .iter()
+            .position(|step| matches!(step, Step::Purge(order) if order.recording() == recording));
+        match (self.orders.get(&recording), unpolled) {
+            (Some(Ordered::Intended { .. }), _) => {}
+            (Some(Ordered::GivenOut), Some(place)) => drop(self.out.remove(place)),
+            (Some(Ordered::GivenOut), None) | (None, _) => return false,
+        }
+        self.orders.remove(&recording).is_some()
     }
 
     /// The store knows the recording, or does not.

@@ -1,0 +1,361 @@
+//! From rows back to what they mean. A row that cannot be read, because somebody edited it, is an error that names the column.
+
+use std::time::Duration;
+
+use rusqlite::types::Type;
+use rusqlite::{Error, Result, Row};
+
+use crate::media::{RecordingId, Samples, Silence};
+use crate::redacted::Redacted;
+use crate::switch::journal::{
+    AgentStatus, Binding, CallDirection, CallId, Cdr, ConsentAnswer, ConsentRecord,
+};
+use crate::switch::retention::Kept;
+use crate::switch::settings::ConsentMode;
+use crate::utc::Utc;
+use crate::wire::flow::{Flow, ListenerId, Transport};
+use crate::wire::sip::dialog::Remembered;
+
+/// A recording's row, whole; of a purged one, its tombstone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recording {
+    /// Its id.
+    pub recording: RecordingId,
+    /// The call.
+    pub call: CallId,
+    /// The agent; not in a tombstone.
+    pub agent: Option<String>,
+    /// Relative to the recordings folder.
+    pub path: String,
+    /// The name of its retention policy.
+    pub policy: String,
+    /// How long it is kept.
+    pub keep: Duration,
+    /// Its beginning.
+    pub armed: Utc,
+    /// Its end; retention counts from here.
+    pub sealed: Option<Utc>,
+    /// Cut off by the death of the switch and finished by the next start.
+    pub interrupted: bool,
+    /// When it ended badly.
+    pub failed: Option<Utc>,
+    /// Why it did.
+    pub cause: Option<String>,
+    /// Its length.
+    pub length: Option<Samples>,
+    /// Bytes on disk.
+    pub bytes: Option<u64>,
+    /// SHA-256 of the file, in hex.
+    pub sha256: Option<String>,
+    /// Spans silent on purpose.
+    pub silences: Vec<(Silence, Samples, Samples)>,
+    /// Spans lost.
+    pub gaps: Vec<(Samples, Samples)>,
+    /// When its time is over, known once it has ended.
+    pub due: Option<Utc>,
+    /// Must not be purged, and why.
+    pub legal_hold: Option<String>,
+    /// Since when.
+    pub held: Option<Utc>,
+    /// When its purge was ordered.
+    pub purge_ordered: Option<Utc>,
+    /// When its file was deleted.
+    pub purged: Option<Utc>,
+    /// The queue its call waited in.
+    pub queue: Option<String>,
+}
+
+/// What a recording is, in a word.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum State {
+    /// Being recorded.
+    Open,
+    /// Whole.
+    Sealed,
+    /// Finished by a restart.
+    Interrupted,
+    /// Ended badly.
+    Failed,
+    /// Deleted; this is its tombstone.
+    Purged,
+}
+
+impl State {
+    /// All, as the command line offers them.
+    pub const ALL: [State; 5] =
+        [State::Open, State::Sealed, State::Interrupted, State::Failed, State::Purged];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Open => "open",
+            State::Sealed => "sealed",
+            State::Interrupted => "interrupted",
+            State::Failed => "failed",
+            State::Purged => "purged",
+        }
+    }
+
+    /// The same as a condition on `recordings AS r`.
+    pub(super) fn condition(self) -> &'static str {
+        match self {
+            State::Open => "r.purged_us IS NULL AND r.failed_us IS NULL AND r.sealed_us IS NULL",
+            State::Sealed => {
+                "r.purged_us IS NULL AND r.failed_us IS NULL AND r.sealed_us IS NOT NULL AND r.interrupted = 0"
+            }
+            State::Interrupted => {
+                "r.purged_us IS NULL AND r.failed_us IS NULL AND r.sealed_us IS NOT NULL AND r.interrupted = 1"
+            }
+            State::Failed => "r.purged_us IS NULL AND r.failed_us IS NOT NULL",
+            State::Purged => "r.purged_us IS NOT NULL",
+        }
+    }
+}
+
+impl Recording {
+    /// What it is, in a word.
+    pub fn state(&self) -> State {
+        if self.purged.is_some() {
+            State::Purged
+        } else if self.failed.is_some() {
+            State::Failed
+        } else if self.sealed.is_none() {
+            State::Open
+        } else if self.interrupted {
+            State::Interrupted
+        } else {
+            State::Sealed
+        }
+    }
+}
+
+/// `recordings AS r`, and the queue of its call.
+pub(super) const RECORDING: &str = "r.id, r.call, r.agent, r.path, r.policy, r.keep_us, r.armed_us, r.sealed_us, \
+     r.interrupted, r.failed_us, r.cause, r.frames, r.bytes, r.sha256, r.silences, r.gaps, r.due_us, r.legal_hold, \
+     r.hold_reason, r.hold_us, r.purge_ordered_us, r.purged_us, \
+     (SELECT queue FROM calls WHERE calls.id = r.call) AS queue";
+
+pub(super) fn recording(row: &Row<'_>) -> Result<Recording> {
+    let reason = row.get::<_, Option<String>>("hold_reason")?.unwrap_or_default();
+    Ok(Recording {
+        recording: recording_id(row, "id")?,
+        call: call_id(row, "call")?,
+        agent: row.get("agent")?,
+        path: row.get("path")?,
+        policy: row.get("policy")?,
+        keep: span(row, "keep_us")?,
+        armed: moment(row, "armed_us")?,
+        sealed: maybe(row, "sealed_us")?,
+        interrupted: row.get("interrupted")?,
+        failed: maybe(row, "failed_us")?,
+        cause: row.get("cause")?,
+        length: count(row, "frames")?.map(Samples),
+        bytes: count(row, "bytes")?,
+        sha256: row.get("sha256")?,
+        silences: read(row, "silences", silences)?,
+        gaps: read(row, "gaps", gaps)?,
+        due: maybe(row, "due_us")?,
+        legal_hold: row.get::<_, bool>("legal_hold")?.then_some(reason),
+        held: maybe(row, "hold_us")?,
+        purge_ordered: maybe(row, "purge_ordered_us")?,
+        purged: maybe(row, "purged_us")?,
+        queue: row.get("queue")?,
+    })
+}
+
+pub(super) const KEPT: &str =
+    "id, path, policy, keep_us, armed_us, sealed_us, failed_us, due_us, legal_hold";
+
+pub(super) fn kept(row: &Row<'_>) -> Result<Kept> {
+    let since = match maybe(row, "sealed_us")? {
+        Some(sealed) => sealed,
+        None => match maybe(row, "failed_us")? {
+            Some(failed) => failed,
+            None => moment(row, "armed_us")?,
+        },
+    };
+    Ok(Kept {
+        recording: recording_id(row, "id")?,
+        path: row.get("path")?,
+        policy: row.get("policy")?,
+        keep: span(row, "keep_us")?,
+        since,
+        legal_hold: row.get("legal_hold")?,
+    })
+}
+
+pub(super) const CALL: &str = "id, direction, caller, callee, trunk, route, queue, agent, started_us, answered_us, \
+     bridged_us, ended_us, end_cause, status, consent_mode, consent_answer, consent_key, consent_us, consent_prompt, \
+     consent_prompt_sha256, consent_language, recording, unrecorded";
+
+pub(super) fn call(row: &Row<'_>) -> Result<Cdr> {
+    let consent = match row.get::<_, Option<String>>("consent_mode")? {
+        None => None,
+        Some(_) => Some(ConsentRecord {
+            mode: read(row, "consent_mode", consent_mode)?,
+            answer: answer(row)?,
+            at: moment(row, "consent_us")?,
+            prompt: row.get("consent_prompt")?,
+            prompt_sha256: row.get("consent_prompt_sha256")?,
+            language: row.get("consent_language")?,
+        }),
+    };
+    let recording = match row.get::<_, Option<String>>("recording")? {
+        None => None,
+        Some(_) => Some(recording_id(row, "recording")?),
+    };
+    Ok(Cdr {
+        call: call_id(row, "id")?,
+        direction: read(row, "direction", direction)?,
+        from: Redacted::new(row.get("caller")?),
+        to: Redacted::new(row.get("callee")?),
+        trunk: row.get("trunk")?,
+        route: row.get("route")?,
+        queue: row.get("queue")?,
+        agent: row.get("agent")?,
+        started: moment(row, "started_us")?,
+        answered: maybe(row, "answered_us")?,
+        bridged: maybe(row, "bridged_us")?,
+        ended: maybe(row, "ended_us")?,
+        end_cause: row.get("end_cause")?,
+        status: row.get("status")?,
+        consent,
+        recording,
+        unrecorded: row.get("unrecorded")?,
+    })
+}
+
+pub(super) fn binding(row: &Row<'_>) -> Result<Binding> {
+    Ok(Binding {
+        aor: row.get("aor")?,
+        contact: row.get("contact")?,
+        flow: flow(row, "remote")?,
+        expires: moment(row, "expires_us")?,
+        call_id: row.get("call_id")?,
+        cseq: row.get("cseq")?,
+        user_agent: row.get("user_agent")?,
+    })
+}
+
+pub(super) fn agent(row: &Row<'_>) -> Result<(String, AgentStatus)> {
+    let status = read(row, "status", |word| {
+        [AgentStatus::Available, AgentStatus::OnBreak, AgentStatus::LoggedOut]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    })?;
+    Ok((row.get("agent")?, status))
+}
+
+pub(super) fn dialog(row: &Row<'_>) -> Result<(CallId, String, Remembered)> {
+    let routes: String = row.get("routes")?;
+    let remembered = Remembered {
+        call_id: row.get("call_id")?,
+        local: row.get("local")?,
+        remote: row.get("remote")?,
+        target: row.get("target")?,
+        routes: routes.lines().map(str::to_owned).collect(),
+        local_seq: row.get("local_seq")?,
+        flow: flow(row, "flow_remote")?,
+    };
+    Ok((call_id(row, "call")?, row.get("local_tag")?, remembered))
+}
+
+pub(super) fn moment(row: &Row<'_>, column: &str) -> Result<Utc> {
+    row.get(column).map(Utc::from_micros)
+}
+
+pub(super) fn maybe(row: &Row<'_>, column: &str) -> Result<Option<Utc>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Utc::from_micros))
+}
+
+pub(super) fn recording_id(row: &Row<'_>, column: &str) -> Result<RecordingId> {
+    read(row, column, RecordingId::parse)
+}
+
+fn call_id(row: &Row<'_>, column: &str) -> Result<CallId> {
+    read(row, column, |text| RecordingId::parse(text).map(|id| CallId(id.0)))
+}
+
+/// A connection does not outlive the process: what is remembered of a flow is its address.
+fn flow(row: &Row<'_>, remote: &str) -> Result<Flow> {
+    Ok(Flow {
+        listener: ListenerId(row.get("listener")?),
+        transport: read(row, "transport", |word| match word {
+            "udp" => Some(Transport::Udp),
+            "tcp" => Some(Transport::Tcp),
+            _ => None,
+        })?,
+        remote: read(row, remote, |text| text.parse().ok())?,
+        connection: None,
+    })
+}
+
+fn span(row: &Row<'_>, column: &str) -> Result<Duration> {
+    Ok(Duration::from_micros(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0)))
+}
+
+fn count(row: &Row<'_>, column: &str) -> Result<Option<u64>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(|count| u64::try_from(count).unwrap_or(0)))
+}
+
+fn direction(word: &str) -> Option<CallDirection> {
+    [CallDirection::Inbound, CallDirection::Outbound, CallDirection::Internal]
+        .into_iter()
+        .find(|direction| super::apply::direction(*direction) == word)
+}
+
+fn consent_mode(word: &str) -> Option<ConsentMode> {
+    [ConsentMode::Never, ConsentMode::NoticeAll, ConsentMode::ExpressAll]
+        .into_iter()
+        .find(|mode| mode.as_str() == word)
+}
+
+fn answer(row: &Row<'_>) -> Result<ConsentAnswer> {
+    let key: Option<String> = row.get("consent_key")?;
+    let key = key.and_then(|key| key.chars().next()).unwrap_or('?');
+    read(row, "consent_answer", |word| {
+        [
+            ConsentAnswer::Agreed,
+            ConsentAnswer::Noticed,
+            ConsentAnswer::Declined(key),
+            ConsentAnswer::Silent,
+            ConsentAnswer::Left,
+        ]
+        .into_iter()
+        .find(|answer| answer.as_str() == word)
+    })
+}
+
+fn silences(text: &str) -> Option<Vec<(Silence, Samples, Samples)>> {
+    spans(text, |span| {
+        let (word, rest) = span.split_once(' ')?;
+        let reason = match word {
+            "hold" => Silence::Hold,
+            "pause" => Silence::Pause,
+            _ => return None,
+        };
+        let (from, to) = samples(rest)?;
+        Some((reason, from, to))
+    })
+}
+
+fn gaps(text: &str) -> Option<Vec<(Samples, Samples)>> {
+    spans(text, samples)
+}
+
+fn spans<T>(text: &str, one: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    text.split(';').filter(|span| !span.is_empty()).map(one).collect()
+}
+
+fn samples(text: &str) -> Option<(Samples, Samples)> {
+    let (from, to) = text.split_once(' ')?;
+    Some((Samples(from.parse().ok()?), Samples(to.parse().ok()?)))
+}
+
+fn read<T>(row: &Row<'_>, column: &str, meaning: impl Fn(&str) -> Option<T>) -> Result<T> {
+    let text: String = row.get(column)?;
+    meaning(&text).ok_or_else(|| {
+        let what = format!("column {column} has a value of no meaning");
+        Error::FromSqlConversionFailure(0, Type::Text, what.into())
+    })
+}

@@ -1,0 +1,179 @@
+//! The tables, as numbered steps: a database is brought up to date one after the other, and a copy is kept of what it was.
+//!
+//! Moments are microseconds since 1970 UTC (`_us`), identifiers are written as everywhere, digests are hexadecimal.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::error::Error;
+
+/// `TSPR`: what `file` and SQLite's header know our databases by.
+const APPLICATION: i64 = 0x5453_5052;
+
+/// The steps. One that has been released is never changed: add another.
+pub(super) const STEPS: &[&str] = &[FIRST];
+
+const FIRST: &str = "
+CREATE TABLE calls (
+    id TEXT NOT NULL PRIMARY KEY,
+    direction TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    callee TEXT NOT NULL,
+    trunk TEXT,
+    route TEXT,
+    queue TEXT,
+    agent TEXT,
+    started_us INTEGER NOT NULL,
+    answered_us INTEGER,
+    bridged_us INTEGER,
+    ended_us INTEGER,
+    end_cause TEXT,
+    status INTEGER,
+    consent_mode TEXT,
+    consent_answer TEXT,
+    consent_key TEXT,
+    consent_us INTEGER,
+    consent_prompt TEXT,
+    consent_prompt_sha256 TEXT,
+    consent_language TEXT,
+    recording TEXT,
+    unrecorded TEXT
+) WITHOUT ROWID;
+CREATE INDEX calls_started ON calls (started_us, id);
+CREATE INDEX calls_open ON calls (id) WHERE ended_us IS NULL;
+
+CREATE TABLE bindings (
+    aor TEXT NOT NULL,
+    contact TEXT NOT NULL,
+    listener INTEGER NOT NULL,
+    transport TEXT NOT NULL,
+    remote TEXT NOT NULL,
+    expires_us INTEGER NOT NULL,
+    call_id TEXT NOT NULL,
+    cseq INTEGER NOT NULL,
+    user_agent TEXT NOT NULL,
+    PRIMARY KEY (aor, contact)
+) WITHOUT ROWID;
+
+CREATE TABLE agents (
+    agent TEXT NOT NULL PRIMARY KEY,
+    status TEXT NOT NULL,
+    at_us INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE dialogs (
+    local_tag TEXT NOT NULL PRIMARY KEY,
+    call TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    local TEXT NOT NULL,
+    remote TEXT NOT NULL,
+    target TEXT NOT NULL,
+    routes TEXT NOT NULL,
+    local_seq INTEGER NOT NULL,
+    listener INTEGER NOT NULL,
+    transport TEXT NOT NULL,
+    flow_remote TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE recordings (
+    id TEXT NOT NULL PRIMARY KEY,
+    call TEXT NOT NULL,
+    agent TEXT,
+    path TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    keep_us INTEGER NOT NULL,
+    armed_us INTEGER NOT NULL,
+    sealed_us INTEGER,
+    interrupted INTEGER NOT NULL DEFAULT 0,
+    failed_us INTEGER,
+    cause TEXT,
+    frames INTEGER,
+    bytes INTEGER,
+    sha256 TEXT,
+    silences TEXT NOT NULL DEFAULT '',
+    gaps TEXT NOT NULL DEFAULT '',
+    due_us INTEGER,
+    legal_hold INTEGER NOT NULL DEFAULT 0,
+    hold_reason TEXT,
+    hold_us INTEGER,
+    released_us INTEGER,
+    purge_ordered_us INTEGER,
+    purge_policy TEXT,
+    purged_us INTEGER
+) WITHOUT ROWID;
+CREATE INDEX recordings_armed ON recordings (armed_us, id);
+CREATE INDEX recordings_due ON recordings (due_us, id) WHERE purged_us IS NULL AND legal_hold = 0;
+CREATE INDEX recordings_open ON recordings (id) WHERE sealed_us IS NULL AND purged_us IS NULL;
+CREATE INDEX recordings_ordered ON recordings (id) WHERE purge_ordered_us IS NOT NULL AND purged_us IS NULL;
+
+CREATE TABLE retention_runs (
+    at_us INTEGER NOT NULL,
+    purged INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    blocked TEXT
+);
+CREATE INDEX retention_runs_at ON retention_runs (at_us);
+";
+
+/// The schema that `connection` has; an error if it is newer than ours or not ours at all.
+pub(super) fn check(connection: &Connection, path: &Path, known: usize) -> Result<usize, Error> {
+    let sql = Error::sql(path);
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let found = number("user_version").map_err(&sql)?;
+    let application = number("application_id").map_err(&sql)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
+        .map_err(&sql)?;
+    if application != APPLICATION && (tables > 0 || found != 0) {
+        return Err(Error::Foreign(path.to_owned()));
+    }
+    let newest = i64::try_from(known).unwrap_or(i64::MAX);
+    usize::try_from(found).ok().filter(|found| *found <= known).ok_or(Error::Newer {
+        path: path.to_owned(),
+        found,
+        known: newest,
+    })
+}
+
+/// Brings the database at `path` up to the last of `steps`; returns where the copy of the older one lies, if there was one.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    steps: &[&str],
+) -> Result<Option<PathBuf>, Error> {
+    let found = check(connection, path, steps.len())?;
+    if found == steps.len() {
+        return Ok(None);
+    }
+    let copy = if found == 0 { None } else { Some(keep_copy(connection, path, found)?) };
+    for (done, step) in steps.iter().enumerate().skip(found) {
+        let sql = Error::sql(path);
+        let commit = connection.transaction().map_err(&sql)?;
+        commit.execute_batch(step).map_err(&sql)?;
+        commit.pragma_update(None, "application_id", APPLICATION).map_err(&sql)?;
+        let version = i64::try_from(done + 1).unwrap_or(i64::MAX);
+        commit.pragma_update(None, "user_version", version).map_err(&sql)?;
+        commit.commit().map_err(&sql)?;
+    }
+    Ok(copy)
+}
+
+/// `tonspur.db.schema1`, readable by us alone. A copy of that name is from a start that did not get to the end: it is made anew.
+fn keep_copy(connection: &Connection, path: &Path, found: usize) -> Result<PathBuf, Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let mut copy = path.as_os_str().to_owned();
+    copy.push(format!(".schema{found}"));
+    let copy = PathBuf::from(copy);
+    // `VACUUM INTO` writes to an empty file, and so does not choose the rights.
+    std::fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&copy)
+        .map_err(Error::io(&copy))?;
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(Error::sql(path))?;
+    Ok(copy)
+}
