@@ -141,6 +141,7 @@ impl Desk<'_> {
                     | Output::Transmit(_)
                     | Output::Close(_)
                     | Output::Media(_)
+                    | Output::Log(_)
                     | Output::Stopped,
                 ) => {}
                 None => {
