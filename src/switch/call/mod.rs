@@ -1,25 +1,29 @@
 //! The call: an A-leg, its B-legs and what becomes of them. A back-to-back user agent (RFC 7092): each leg has its own Call-ID,
 //! tags, Contact and media.
 
+mod asking;
 pub(super) mod desk;
+mod ending;
 mod fork;
 mod hold;
 mod leg;
+mod recorded;
 
 use std::time::{Duration, Instant};
 
 use desk::{Desk, News};
+use ending::cause;
 use leg::{Leg, Outcome};
 pub(super) use leg::{LegId, Party};
 
-use super::consent::{self, Question};
+use super::consent::Question;
 use super::control::CallRow;
-use super::journal::{CallDirection, CallId, Cdr, ConsentAnswer, Entry, EntryId};
+use super::journal::{CallDirection, CallId, Cdr, Entry};
 use super::log::Fact;
 use super::recording::Recording;
 use super::routing::{Plan, Target};
-use super::settings::{CONSENT, ConsentMode, MUSIC, NOTICE, Prompt, RINGBACK};
-use crate::media::{Command, PlayId, RecordingId, Repeat, Sealed};
+use super::settings::{MUSIC, Prompt, RINGBACK};
+use crate::media::{Command, PlayId, Repeat};
 use crate::redacted::Redacted;
 use crate::wire::flow::Flow;
 use crate::wire::sip::endpoint::{ClientId, ServerId};
@@ -219,32 +223,6 @@ impl Call {
         self.tidy();
     }
 
-    /// The prompt to be played for this call's consent mode; notes why, if there should be one and is not.
-    fn prompt(&mut self, desk: &mut Desk<'_>) -> Option<(&'static str, Prompt)> {
-        let name = match self.plan.consent {
-            ConsentMode::Never => return None,
-            ConsentMode::NoticeAll => NOTICE,
-            ConsentMode::ExpressAll => CONSENT,
-        };
-        let prompt =
-            desk.settings.prompts.get(&self.plan.language).and_then(|prompts| prompts.get(name));
-        match prompt {
-            Some(prompt) if prompt.sound.is_ok() => return Some((name, prompt.clone())),
-            Some(Prompt { sound: Err(why), .. }) => {
-                self.unrecorded(desk, format!("the prompt cannot be played: {why}"))
-            }
-            _ => self.unrecorded(desk, format!("there is no prompt {}/{name}", self.plan.language)),
-        }
-        None
-    }
-
-    fn unrecorded(&mut self, desk: &mut Desk<'_>, why: String) {
-        if self.cdr.unrecorded.is_none() && self.cdr.recording.is_none() {
-            desk.outbox.log(Fact::Unrecorded { call: self.id, why: why.clone() });
-            self.cdr.unrecorded = Some(why);
-        }
-    }
-
     /// The caller's ACK: the prompt may be heard.
     pub(super) fn acknowledged(
         &mut self,
@@ -267,14 +245,6 @@ impl Call {
         self.settle_hold(desk);
     }
 
-    /// A 2xx of ours was never acknowledged.
-    pub(super) fn unacknowledged(&mut self, desk: &mut Desk<'_>, leg: LegId) {
-        if let Some(leg) = self.leg(leg) {
-            leg.unacknowledged(desk);
-            self.finish(desk, "no ACK", None);
-        }
-    }
-
     fn play(&self, desk: &mut Desk<'_>, leg: &Leg, name: &str, repeat: Repeat) -> PlayId {
         let play = desk.keys.play();
         let prompts = desk
@@ -288,56 +258,6 @@ impl Call {
             desk.outbox.media(Command::Play { port: leg.port, prompt: *prompt, play, repeat });
         }
         play
-    }
-
-    // ---- consent ----
-
-    fn ask(&mut self, desk: &mut Desk<'_>, name: &'static str, prompt: &Prompt) {
-        let play = self.play(desk, &self.a, name, Repeat::Once);
-        self.stage = Stage::Asking(Question::put(
-            self.plan.consent,
-            name,
-            prompt,
-            &self.plan.language,
-            play,
-        ));
-    }
-
-    /// A prompt ran to its end.
-    pub(super) fn played(&mut self, desk: &mut Desk<'_>, leg: LegId, play: PlayId) {
-        let wait = desk.settings.consent_wait;
-        if let Stage::Asking(question) = &mut self.stage
-            && leg == self.a.id
-            && let Some(answer) = question.played(desk.now.instant, play, wait)
-        {
-            self.answered(desk, answer);
-        }
-    }
-
-    /// A key, by RFC 4733 or INFO.
-    pub(super) fn pressed(&mut self, desk: &mut Desk<'_>, leg: LegId, digit: char) {
-        if let Stage::Asking(question) = &self.stage
-            && leg == self.a.id
-            && let Some(answer) = question.pressed(digit)
-        {
-            self.answered(desk, answer);
-        }
-    }
-
-    /// The caller's answer is in: kept, and the call goes on.
-    fn answered(&mut self, desk: &mut Desk<'_>, answer: ConsentAnswer) {
-        self.keep_answer(desk, answer);
-        if answer != ConsentAnswer::Left {
-            desk.outbox.media(Command::Stop { port: self.a.port });
-            desk.outbox.store(Entry::Call(Box::new(self.cdr.clone())));
-            self.seek(desk);
-        }
-    }
-
-    fn keep_answer(&mut self, desk: &mut Desk<'_>, answer: ConsentAnswer) {
-        if let Stage::Asking(question) = std::mem::replace(&mut self.stage, Stage::Answering) {
-            self.cdr.consent = Some(question.answered(answer, desk.now.utc));
-        }
     }
 
     // ---- towards somebody who answers ----
@@ -430,29 +350,7 @@ impl Call {
             Party::Trunk(_) => None,
         });
         self.cdr.bridged = Some(desk.now.utc);
-        if self.plan.consent != ConsentMode::Never && self.cdr.unrecorded.is_none() {
-            match (
-                consent::permit(self.id, self.cdr.consent.as_ref(), on_file),
-                self.plan.retention.clone(),
-            ) {
-                (Ok(permit), Some(keep)) => {
-                    let id = RecordingId(desk.ids.long() & ID_BITS);
-                    self.cdr.recording = Some(id);
-                    self.recording = Some(Recording::begin(
-                        permit,
-                        id,
-                        (self.a.port, port),
-                        keep,
-                        desk.now.utc,
-                        desk.outbox,
-                    ));
-                }
-                (Ok(_), None) => {
-                    self.unrecorded(desk, "the route names no retention policy".into())
-                }
-                (Err(why), _) => self.unrecorded(desk, why.into()),
-            }
-        }
+        self.record(desk, port, on_file);
         desk.outbox.store(Entry::Call(Box::new(self.cdr.clone())));
         self.stage = Stage::Talking { b, agent };
         self.settle_hold(desk);
@@ -563,124 +461,6 @@ impl Call {
         }
     }
 
-    /// A side said BYE.
-    fn left(&mut self, desk: &mut Desk<'_>, leg: LegId, cause: &'static str) {
-        match self.stage {
-            Stage::Talking { b, .. } if leg != self.a.id && leg != b => {}
-            _ if leg == self.a.id || matches!(self.stage, Stage::Talking { .. }) => {
-                self.finish(desk, cause, None)
-            }
-            _ => {}
-        }
-    }
-
-    /// The caller's CANCEL.
-    pub(super) fn cancelled(&mut self, desk: &mut Desk<'_>) {
-        self.a.cancelled(desk);
-        self.finish(desk, "caller hung up", Some(Status::of(487)));
-    }
-
-    /// A far side fell silent although it should speak; one that holds may.
-    pub(super) fn silent(&mut self, desk: &mut Desk<'_>, leg: LegId) {
-        if matches!(self.stage, Stage::Talking { .. })
-            && !self.is_held()
-            && self.leg(leg).is_some_and(|leg| !leg.is_leaving())
-        {
-            self.finish(desk, "no audio", None);
-        }
-    }
-
-    // ---- the end ----
-
-    /// Refuses an unanswered caller with `status`, or hangs an answered one up.
-    fn refuse(&mut self, desk: &mut Desk<'_>, status: Status, cause: &'static str) {
-        self.a.refuse(desk, status);
-        self.finish(desk, cause, Some(status));
-    }
-
-    /// Ends every leg and the recording. The first cause stays.
-    pub(super) fn finish(
-        &mut self,
-        desk: &mut Desk<'_>,
-        cause: &'static str,
-        status: Option<Status>,
-    ) {
-        if self.cdr.ended.is_some() {
-            return;
-        }
-        if matches!(self.stage, Stage::Asking(_)) {
-            self.keep_answer(desk, ConsentAnswer::Left);
-        }
-        match (std::mem::replace(&mut self.stage, Stage::Ending), &self.plan.target) {
-            (Stage::Waiting { .. }, Target::Queue(queue)) => {
-                desk.news.push(News::Unqueued { queue: queue.clone(), call: self.id });
-            }
-            (Stage::Ringing { offer: Some(offer), .. }, Target::Queue(queue)) => {
-                desk.news.push(News::Unqueued { queue: queue.clone(), call: self.id });
-                desk.news.push(News::Spared { agent: offer.agent, call: self.id });
-            }
-            (Stage::Talking { agent: Some(agent), .. }, Target::Queue(queue)) => {
-                let wrap_up =
-                    desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.wrap_up);
-                desk.news.push(News::Finished { agent, call: self.id, wrap_up });
-            }
-            _ => {}
-        }
-        if let Some(recording) = &mut self.recording {
-            recording.end(desk.outbox);
-        }
-        for leg in std::iter::once(&mut self.a).chain(&mut self.b) {
-            leg.hang_up(desk, None);
-        }
-        self.tidy();
-        if self.plan.consent != ConsentMode::Never {
-            self.unrecorded(desk, "nobody talked".into());
-        }
-        self.cdr.ended = Some(desk.now.utc);
-        self.cdr.end_cause = Some(cause.to_owned());
-        self.cdr.status = status.map(Status::code);
-        desk.outbox.store(Entry::Call(Box::new(self.cdr.clone())));
-        desk.outbox.log(Fact::CallEnded { call: self.id, cause: cause.to_owned() });
-    }
-
-    // ---- the recording ----
-
-    pub(super) fn recording(&self) -> Option<RecordingId> {
-        self.recording.as_ref().map(Recording::id)
-    }
-
-    /// Whether the next commit may be the one that lets audio reach the disk.
-    pub(super) fn awaits_commit(&self) -> bool {
-        self.recording.as_ref().is_some_and(Recording::awaits_commit)
-    }
-
-    /// The journal is committed up to `entry`.
-    pub(super) fn stored(&mut self, desk: &mut Desk<'_>, entry: EntryId) {
-        if let Some(recording) = &mut self.recording {
-            recording.stored(entry, desk.outbox);
-        }
-    }
-
-    /// The file is whole.
-    pub(super) fn sealed(&mut self, desk: &mut Desk<'_>, sealed: Sealed) {
-        if let Some(recording) = &mut self.recording {
-            let entry = Entry::Sealed { recording: recording.id(), sealed, at: desk.now.utc };
-            recording.over(entry, desk.outbox);
-        }
-    }
-
-    /// The recorder gave up; the call goes on.
-    pub(super) fn recording_failed(&mut self, desk: &mut Desk<'_>, cause: String) {
-        if let Some(recording) = &mut self.recording {
-            let id = recording.id();
-            desk.outbox.log(Fact::RecordingFailed { recording: id, cause: cause.clone() });
-            recording.over(
-                Entry::RecordingFailed { recording: id, cause, at: desk.now.utc },
-                desk.outbox,
-            );
-        }
-    }
-
     // ---- time ----
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -750,18 +530,6 @@ impl Call {
             recording: self.cdr.recording.map(|recording| recording.to_string()),
             unrecorded: self.cdr.unrecorded.clone(),
         }
-    }
-}
-
-/// A refusal in words.
-fn cause(status: Status) -> &'static str {
-    match status.code() {
-        486 | 600 => "busy",
-        408 | 480 | 487 => "no answer",
-        403 | 603 => "declined",
-        404 | 604 => "not found",
-        488 | 606 => "no media in common",
-        _ => "refused",
     }
 }
 

@@ -1,0 +1,75 @@
+//! The call's recording: begun by a permit, ended with the conversation.
+
+use super::desk::Desk;
+use super::{Call, ID_BITS};
+use crate::media::{PortId, RecordingId, Sealed};
+use crate::switch::consent;
+use crate::switch::journal::{Entry, EntryId};
+use crate::switch::log::Fact;
+use crate::switch::recording::Recording;
+use crate::switch::settings::{Agent, ConsentMode};
+
+impl Call {
+    /// Begins it, if both sides agreed; else notes why not. `agent` is whose agreement is on file.
+    pub(super) fn record(&mut self, desk: &mut Desk<'_>, port: PortId, agent: Option<&Agent>) {
+        if self.plan.consent != ConsentMode::Never && self.cdr.unrecorded.is_none() {
+            match (
+                consent::permit(self.id, self.cdr.consent.as_ref(), agent),
+                self.plan.retention.clone(),
+            ) {
+                (Ok(permit), Some(keep)) => {
+                    let id = RecordingId(desk.ids.long() & ID_BITS);
+                    self.cdr.recording = Some(id);
+                    self.recording = Some(Recording::begin(
+                        permit,
+                        id,
+                        (self.a.port, port),
+                        keep,
+                        desk.now.utc,
+                        desk.outbox,
+                    ));
+                }
+                (Ok(_), None) => {
+                    self.unrecorded(desk, "the route names no retention policy".into())
+                }
+                (Err(why), _) => self.unrecorded(desk, why.into()),
+            }
+        }
+    }
+
+    pub(in crate::switch) fn recording(&self) -> Option<RecordingId> {
+        self.recording.as_ref().map(Recording::id)
+    }
+
+    /// Whether the next commit may be the one that lets audio reach the disk.
+    pub(in crate::switch) fn awaits_commit(&self) -> bool {
+        self.recording.as_ref().is_some_and(Recording::awaits_commit)
+    }
+
+    /// The journal is committed up to `entry`.
+    pub(in crate::switch) fn stored(&mut self, desk: &mut Desk<'_>, entry: EntryId) {
+        if let Some(recording) = &mut self.recording {
+            recording.stored(entry, desk.outbox);
+        }
+    }
+
+    /// The file is whole.
+    pub(in crate::switch) fn sealed(&mut self, desk: &mut Desk<'_>, sealed: Sealed) {
+        if let Some(recording) = &mut self.recording {
+            let entry = Entry::Sealed { recording: recording.id(), sealed, at: desk.now.utc };
+            recording.over(entry, desk.outbox);
+        }
+    }
+
+    /// The recorder gave up; the call goes on.
+    pub(in crate::switch) fn recording_failed(&mut self, desk: &mut Desk<'_>, cause: String) {
+        if let Some(recording) = &mut self.recording {
+            let id = recording.id();
+            desk.outbox.log(Fact::RecordingFailed { recording: id, cause: cause.clone() });
+            recording.over(
+                Entry::RecordingFailed { recording: id, cause, at: desk.now.utc },
+                desk.outbox,
+            );
+        }
+    }
+}
