@@ -1,0 +1,101 @@
+//! The checks of RFC 3261 §8.2 that need no business, in their order.
+
+use crate::wire::sip::headers::Name;
+use crate::wire::sip::message::{Message, Method, Status};
+use crate::wire::sip::outgoing::Outgoing;
+use crate::wire::sip::uri::Scheme;
+
+/// The Allow header of everything we send.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+
+/// The body that a call is made of.
+const SDP: &str = "application/sdp";
+
+/// Why a request goes no further, as the response that says so.
+pub(super) fn refused(request: &Message, tag: &str) -> Option<Outgoing> {
+    let answer = |code: u16| Outgoing::response(Status::of(code), request, Some(tag));
+    match request.uri()?.scheme() {
+        Scheme::Sip | Scheme::Sips | Scheme::Tel => {}
+        Scheme::Other(_) => return Some(answer(416)),
+    }
+    match request.method()? {
+        Method::Invite
+        | Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Options
+        | Method::Register
+        | Method::Info
+        | Method::Update => None,
+        // No provisional response of ours is reliable, so there is none to acknowledge (RFC 3262 §3).
+        Method::Prack => Some(answer(481)),
+        Method::Subscribe | Method::Notify | Method::Refer | Method::Message | Method::Publish => {
+            Some(answer(405).header(Name::Allow, ALLOW))
+        }
+        Method::Other(_) => Some(answer(501).header(Name::Allow, ALLOW)),
+    }
+}
+
+/// Why a request that is no repetition goes no further: extensions (§8.2.2.3), then content (§8.2.3).
+pub(super) fn not_understood(request: &Message, tag: &str) -> Option<Outgoing> {
+    let answer = |code: u16| Outgoing::response(Status::of(code), request, Some(tag));
+    let extensions: Vec<&str> =
+        request.tokens(Name::Require).chain(request.tokens(Name::ProxyRequire)).collect();
+    if !extensions.is_empty() {
+        return Some(answer(420).header(Name::Unsupported, extensions.join(", ")));
+    }
+    if !request.body().is_empty() && !is_optional(request) {
+        let mut encodings = request.tokens(Name::ContentEncoding);
+        if encodings.any(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+            return Some(answer(415).header(Name::AcceptEncoding, "identity"));
+        }
+        if carries_sdp(request) && request.body_of(SDP).is_none() {
+            return Some(answer(415).header(Name::Accept, SDP));
+        }
+    }
+    let is_invite = request.method() == Some(&Method::Invite);
+    if is_invite && request.lines(Name::Accept).next().is_some() {
+        let accepts = |range: &str| {
+            let range = range.split(';').next().unwrap_or_default().trim_ascii_end();
+            [SDP, "application/*", "*/*"].iter().any(|ours| range.eq_ignore_ascii_case(ours))
+        };
+        if !request.tokens(Name::Accept).any(accepts) {
+            return Some(answer(406));
+        }
+    }
+    None
+}
+
+/// Whether the body, if any, is an offer or an answer. INFO's is for the user to judge (RFC 6086).
+fn carries_sdp(request: &Message) -> bool {
+    match request.method() {
+        Some(Method::Invite | Method::Update) => true,
+        Some(
+            Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Options
+            | Method::Register
+            | Method::Info
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Refer
+            | Method::Message
+            | Method::Publish
+            | Method::Other(_),
+        )
+        | None => false,
+    }
+}
+
+/// Whether the sender does not mind its body being ignored (RFC 3261 §20.11).
+fn is_optional(request: &Message) -> bool {
+    request.text(Name::ContentDisposition).is_some_and(|disposition| {
+        disposition.split(';').skip(1).any(|param| {
+            let mut parts = param.splitn(2, '=').map(str::trim_ascii);
+            parts.next().is_some_and(|name| name.eq_ignore_ascii_case("handling"))
+                && parts.next().is_some_and(|value| value.eq_ignore_ascii_case("optional"))
+        })
+    })
+}

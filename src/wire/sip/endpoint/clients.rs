@@ -1,0 +1,445 @@
+//! The endpoint as client: requests of ours, their CANCEL and ACK, and the responses to them (RFC 3261 §17.1, §9.1, §13.2.2.4).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::agenda::Subject;
+use super::routing::is_host;
+use super::{ClientId, Event, Local, Outbox};
+use crate::wire::flow::{Flow, Transport};
+use crate::wire::sip::headers::Name;
+use crate::wire::sip::ids::Ids;
+use crate::wire::sip::message::{Message, Method, Status};
+use crate::wire::sip::outgoing::Outgoing;
+use crate::wire::sip::transaction::Fired;
+use crate::wire::sip::transaction::client::Client as Other;
+use crate::wire::sip::transaction::invite_client::{Heard, InviteClient};
+
+/// Most forks of one INVITE that are told apart; the 2xx of more are dropped.
+const FORKS: usize = 16;
+
+/// The magic cookie of RFC 3261 §8.1.1.7; after it a branch of ours has the transaction's number in 16 hex digits.
+const COOKIE: &str = "z9hG4bK";
+
+/// The client transactions, under the random number that is their branch.
+#[derive(Debug)]
+pub(super) struct Clients {
+    locals: Vec<Local>,
+    ids: Ids,
+    open: BTreeMap<u64, Client>,
+    /// CANCELs, under the number of their INVITE, whose branch they share.
+    cancels: BTreeMap<u64, Cancel>,
+    /// Those without a final answer by where they went, to fail them when that is lost.
+    waiting: BTreeSet<(Transport, SocketAddr, u64)>,
+}
+
+#[derive(Debug)]
+struct Client {
+    flow: Flow,
+    exchange: Exchange,
+    /// What may have to be sent again: the request, then the ACK of a refusal.
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Exchange {
+    Invite { machine: InviteClient, wish: Wish, forks: Vec<Fork> },
+    Other(Other),
+}
+
+/// What the user wants of an INVITE.
+#[derive(Debug)]
+enum Wish {
+    /// An answer.
+    Answer,
+    /// A CANCEL, as soon as anything is heard (RFC 3261 §9.1), with this Reason.
+    Cancel(Option<Box<str>>),
+    /// The CANCEL that is on its way to do its work.
+    Cancelled,
+}
+
+/// One 2xx to an INVITE: forks differ by their To tag.
+#[derive(Debug)]
+struct Fork {
+    tag: Box<str>,
+    ack: Option<(Flow, Vec<u8>)>,
+}
+
+#[derive(Debug)]
+struct Cancel {
+    flow: Flow,
+    machine: Other,
+    bytes: Vec<u8>,
+}
+
+impl Clients {
+    pub(super) fn new(locals: Vec<Local>, ids: Ids) -> Clients {
+        let (open, cancels, waiting) = Default::default();
+        Clients { locals, ids, open, cancels, waiting }
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.open.len() + self.cancels.len()
+    }
+
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Outgoing,
+        out: &mut Outbox,
+    ) -> ClientId {
+        let id = self.ids.long();
+        let Some((flow, via)) = self.via(flow, id) else {
+            out.tell(Event::Failed { client: ClientId(id), status: Status::of(503) });
+            return ClientId(id);
+        };
+        let mut bytes = Vec::with_capacity(1024);
+        request.write(Some(&via), &mut bytes);
+        out.send(flow, &bytes);
+        let exchange = if request.method() == Some(&Method::Invite) {
+            let machine = InviteClient::begin(now, flow.transport);
+            Exchange::Invite { machine, wish: Wish::Answer, forks: Vec::new() }
+        } else {
+            Exchange::Other(Other::begin(now, flow.transport))
+        };
+        let client = Client { flow, exchange, bytes };
+        out.agenda.moved(Subject::Client(id), None, client.deadline());
+        self.waiting.insert((flow.transport, flow.remote, id));
+        self.open.insert(id, client);
+        ClientId(id)
+    }
+
+    pub(super) fn acknowledge(
+        &mut self,
+        client: ClientId,
+        flow: Flow,
+        ack: &Outgoing,
+        out: &mut Outbox,
+    ) {
+        let branch = self.ids.long();
+        let Some((flow, via)) = self.via(flow, branch) else { return };
+        let mut bytes = Vec::with_capacity(512);
+        ack.write(Some(&via), &mut bytes);
+        out.send(flow, &bytes);
+        let Some(Client { exchange: Exchange::Invite { forks, .. }, .. }) =
+            self.open.get_mut(&client.0)
+        else {
+            return;
+        };
+        // The dialog wrote this To; which fork it is for is all that matters of it here.
+        let tag = Message::parse(&bytes).ok().and_then(|ack| ack.to().tag().map(Box::from));
+        let tag: Box<str> = tag.unwrap_or_default();
+        if let Some(fork) = forks.iter_mut().find(|fork| fork.tag == tag) {
+            fork.ack = Some((flow, bytes));
+        }
+    }
+
+    pub(super) fn cancel(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        reason: Option<&str>,
+        out: &mut Outbox,
+    ) {
+        let Some(Client { exchange: Exchange::Invite { machine, wish, .. }, .. }) =
+            self.open.get_mut(&client.0)
+        else {
+            return;
+        };
+        if !machine.is_unanswered() || matches!(wish, Wish::Cancel(_) | Wish::Cancelled) {
+            return;
+        }
+        *wish = Wish::Cancel(reason.map(Box::from));
+        if matches!(machine, InviteClient::Proceeding { .. }) {
+            self.send_cancel(now, client.0, out);
+        }
+    }
+
+    pub(super) fn response(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        response: Message,
+        out: &mut Outbox,
+    ) {
+        // RFC 3261 §18.1.2: sent-by must be ours; §8.1.3.3: and nobody's after it.
+        if response.via_count() != 1 || !self.is_ours(&response) {
+            return;
+        }
+        let (Some(status), Some(id)) =
+            (response.status(), response.via().branch().and_then(number_of))
+        else {
+            return;
+        };
+        if response.cseq().method == Method::Cancel {
+            return self.cancel_response(now, id, status, out);
+        }
+        let is_invite = response.cseq().method == Method::Invite;
+        let Some(client) = self.open.get_mut(&id) else { return };
+        let before = client.deadline();
+        let was_waiting = client.is_unanswered();
+        let transport = client.flow.transport;
+        let (remote, mut send_cancel) = (client.flow.remote, false);
+        let tell = match &mut client.exchange {
+            Exchange::Invite { machine, wish, forks } if is_invite => {
+                match machine.heard(now, status, transport) {
+                    Heard::Nothing => false,
+                    Heard::Provisional => {
+                        send_cancel = matches!(wish, Wish::Cancel(_));
+                        true
+                    }
+                    Heard::Success => {
+                        client.bytes = Vec::new();
+                        let tag = response.to().tag().unwrap_or_default();
+                        match forks.iter().find(|fork| *fork.tag == *tag) {
+                            Some(Fork { ack, .. }) => {
+                                if let Some((flow, bytes)) = ack {
+                                    out.send(*flow, bytes);
+                                }
+                                false
+                            }
+                            None if forks.len() == FORKS => false,
+                            None => {
+                                forks.push(Fork { tag: tag.into(), ack: None });
+                                true
+                            }
+                        }
+                    }
+                    Heard::Refusal => {
+                        let to = response.lines(Name::To).next();
+                        client.bytes = derived(&client.bytes, &Method::Ack, to, None);
+                        out.send(client.flow, &client.bytes);
+                        true
+                    }
+                    Heard::RefusalAgain => {
+                        out.send(client.flow, &client.bytes);
+                        false
+                    }
+                }
+            }
+            Exchange::Other(machine) if !is_invite => {
+                let tell = machine.heard(now, status, transport);
+                if !machine.is_unanswered() {
+                    client.bytes = Vec::new();
+                }
+                tell
+            }
+            Exchange::Invite { .. } | Exchange::Other(_) => false,
+        };
+        let (after, is_waiting) = (client.deadline(), client.is_unanswered());
+        out.agenda.moved(Subject::Client(id), before, after);
+        if was_waiting && !is_waiting {
+            self.waiting.remove(&(transport, remote, id));
+        }
+        if !is_waiting && after.is_none() {
+            self.open.remove(&id);
+        }
+        if send_cancel {
+            self.send_cancel(now, id, out);
+        }
+        if tell {
+            out.tell(Event::Response { client: ClientId(id), response, flow });
+        }
+    }
+
+    /// Everything that waits for an answer from there has failed.
+    pub(super) fn lost(&mut self, flow: Flow, out: &mut Outbox) {
+        let (transport, remote) = (flow.transport, flow.remote);
+        let there = (transport, remote, 0)..=(transport, remote, u64::MAX);
+        let is_lost = |id: &u64| {
+            self.open.get(id).is_some_and(|client| {
+                let used = client.flow.connection;
+                client.flow.listener == flow.listener
+                    && (used.is_none() || flow.connection.is_none() || used == flow.connection)
+            })
+        };
+        let lost: Vec<u64> =
+            self.waiting.range(there).map(|(_, _, id)| *id).filter(is_lost).collect();
+        for id in lost {
+            self.fail(id, Status::of(503), out);
+            self.cancels.remove(&id);
+        }
+    }
+
+    pub(super) fn deadline(&self, id: u64) -> Option<Instant> {
+        self.open.get(&id).and_then(Client::deadline)
+    }
+
+    pub(super) fn cancel_deadline(&self, id: u64) -> Option<Instant> {
+        self.cancels.get(&id).and_then(|cancel| cancel.machine.deadline())
+    }
+
+    pub(super) fn timeout(&mut self, now: Instant, id: u64, out: &mut Outbox) {
+        let Some(client) = self.open.get_mut(&id) else { return };
+        let fired = match &mut client.exchange {
+            Exchange::Invite { machine, .. } => machine.timeout(now),
+            Exchange::Other(machine) => machine.timeout(now),
+        };
+        match fired {
+            Fired::Nothing => {}
+            Fired::Resend => out.send(client.flow, &client.bytes),
+            Fired::GaveUp => return self.fail(id, Status::of(408), out),
+            Fired::Ended => {
+                self.open.remove(&id);
+                return;
+            }
+        }
+        out.agenda.moved(Subject::Client(id), None, client.deadline());
+    }
+
+    pub(super) fn cancel_timeout(&mut self, now: Instant, id: u64, out: &mut Outbox) {
+        let Some(cancel) = self.cancels.get_mut(&id) else { return };
+        match cancel.machine.timeout(now) {
+            Fired::Nothing => {}
+            Fired::Resend => out.send(cancel.flow, &cancel.bytes),
+            Fired::GaveUp | Fired::Ended => {
+                self.cancels.remove(&id);
+                return;
+            }
+        }
+        out.agenda.moved(Subject::Cancel(id), None, cancel.machine.deadline());
+    }
+
+    fn fail(&mut self, id: u64, status: Status, out: &mut Outbox) {
+        if let Some(client) = self.open.remove(&id) {
+            self.waiting.remove(&(client.flow.transport, client.flow.remote, id));
+            out.tell(Event::Failed { client: ClientId(id), status });
+        }
+    }
+
+    fn cancel_response(&mut self, now: Instant, id: u64, status: Status, out: &mut Outbox) {
+        let Some(cancel) = self.cancels.get_mut(&id) else { return };
+        let before = cancel.machine.deadline();
+        cancel.machine.heard(now, status, cancel.flow.transport);
+        let after = cancel.machine.deadline();
+        out.agenda.moved(Subject::Cancel(id), before, after);
+        if after.is_none() {
+            self.cancels.remove(&id);
+        }
+    }
+
+    /// The CANCEL of an INVITE that was answered provisionally.
+    fn send_cancel(&mut self, now: Instant, id: u64, out: &mut Outbox) {
+        let Some(client) = self.open.get_mut(&id) else { return };
+        let before = client.deadline();
+        let Exchange::Invite { machine, wish, .. } = &mut client.exchange else { return };
+        let Wish::Cancel(reason) = std::mem::replace(wish, Wish::Cancelled) else { return };
+        machine.cancelled(now);
+        out.agenda.moved(Subject::Client(id), before, client.deadline());
+        let flow = client.flow;
+        let bytes = derived(&client.bytes, &Method::Cancel, None, reason.as_deref());
+        out.send(flow, &bytes);
+        let machine = Other::begin(now, flow.transport);
+        out.agenda.moved(Subject::Cancel(id), None, machine.deadline());
+        self.cancels.insert(id, Cancel { flow, machine, bytes });
+    }
+
+    /// The flow with a listener of ours of that transport, and the Via value that names it. `None`: nothing is sent there.
+    fn via(&self, flow: Flow, branch: u64) -> Option<(Flow, String)> {
+        if !is_host(flow.remote.ip()) || flow.remote.port() == 0 {
+            return None;
+        }
+        let local = self.local(flow)?;
+        let transport = match flow.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
+        let via =
+            format!("SIP/2.0/{transport} {};branch={COOKIE}{branch:016x};rport", local.advertise);
+        Some((Flow { listener: local.listener, ..flow }, via))
+    }
+
+    /// The listener that a flow names; where a route asked for the other transport, or the profile changed since the flow was
+    /// written down, the one most like it.
+    fn local(&self, flow: Flow) -> Option<&Local> {
+        let named = self.locals.iter().find(|local| local.listener == flow.listener);
+        let able = || self.locals.iter().filter(|local| local.transport == flow.transport);
+        let address = named.map(|local| local.advertise.ip());
+        able()
+            .find(|local| local.listener == flow.listener)
+            .or_else(|| able().find(|local| Some(local.advertise.ip()) == address))
+            .or_else(|| able().find(|local| local.advertise.is_ipv4() == flow.remote.is_ipv4()))
+    }
+
+    fn is_ours(&self, response: &Message) -> bool {
+        let via = response.via();
+        let port = super::routing::sent_by_port(via);
+        let is_sent_by = |local: &Local| {
+            via.host.address() == Some(local.advertise.ip()) && port == local.advertise.port()
+        };
+        self.locals.iter().any(is_sent_by)
+    }
+}
+
+impl Client {
+    fn deadline(&self) -> Option<Instant> {
+        match &self.exchange {
+            Exchange::Invite { machine, .. } => machine.deadline(),
+            Exchange::Other(machine) => machine.deadline(),
+        }
+    }
+
+    fn is_unanswered(&self) -> bool {
+        match &self.exchange {
+            Exchange::Invite { machine, .. } => machine.is_unanswered(),
+            Exchange::Other(machine) => machine.is_unanswered(),
+        }
+    }
+}
+
+/// The number in a branch of ours.
+fn number_of(branch: &str) -> Option<u64> {
+    let digits = branch.strip_prefix(COOKIE)?;
+    let is_hex = digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_hex.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// The CANCEL of an INVITE of ours (RFC 3261 §9.1), or the ACK of its refusal with the refusal's To (§17.1.1.3): its first line, Via,
+/// Route, From, To, Call-ID and CSeq number, out of its bytes.
+fn derived(invite: &[u8], method: &Method, to: Option<&[u8]>, reason: Option<&str>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(512);
+    let mut add = |parts: &[&[u8]]| {
+        for part in parts {
+            bytes.extend(part.iter().map(|&byte| match byte {
+                b'\r' | b'\n' | 0 => b' ',
+                byte => byte,
+            }));
+        }
+        bytes.extend_from_slice(b"\r\n");
+    };
+    for line in invite.split(|&byte| byte == b'\n') {
+        let line = line.trim_ascii_end();
+        if line.is_empty() {
+            break;
+        }
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
+        if let Some(rest) = line.strip_prefix(Method::Invite.as_str().as_bytes())
+            && rest.first() == Some(&b' ')
+        {
+            add(&[method.as_str().as_bytes(), rest]);
+            continue;
+        }
+        match Name::read(&line[..colon]) {
+            Name::Via | Name::Route | Name::From | Name::CallId => add(&[line]),
+            Name::To => match to {
+                Some(to) => add(&[b"To: ", to]),
+                None => add(&[line]),
+            },
+            Name::CSeq => {
+                let number = line[colon + 1..].trim_ascii();
+                let number = number.split(|&byte| byte == b' ').next().unwrap_or_default();
+                add(&[b"CSeq: ", number, b" ", method.as_str().as_bytes()]);
+            }
+            _ => {}
+        }
+    }
+    add(&[b"Max-Forwards: 70"]);
+    if let Some(reason) = reason {
+        add(&[b"Reason: ", reason.as_bytes()]);
+    }
+    add(&[b"Content-Length: 0"]);
+    add(&[]);
+    bytes
+}
