@@ -68,14 +68,6 @@ pub(super) fn ports(text: &str) -> Result<(u16, u16), String> {
     Ok((first, last))
 }
 
-/// Whether some address and port lie in both.
-pub(super) fn overlap(a: &Source, b: &Source) -> bool {
-    let bits = a.bits.min(b.bits);
-    a.address.is_ipv4() == b.address.is_ipv4()
-        && masked(a.address, bits) == masked(b.address, bits)
-        && (a.port.is_none() || b.port.is_none() || a.port == b.port)
-}
-
 fn split(text: &str) -> Result<(IpAddr, Option<u16>), String> {
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     if let Ok(address) = bracketed.parse::<IpAddr>() {
@@ -172,15 +164,5 @@ mod tests {
         {
             assert!(ports(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn sources_overlap_where_one_packet_could_come_from_both() {
-        let both = |a, b| overlap(&source(a).expect("a source"), &source(b).expect("a source"));
-        assert!(both("10.0.0.0/8", "10.1.2.3"));
-        assert!(both("10.1.2.3:5060", "10.1.2.3"));
-        assert!(!both("10.1.2.3:5060", "10.1.2.3:5061"));
-        assert!(!both("10.1.2.3", "10.1.2.4"));
-        assert!(!both("2001:db8::/32", "32.1.13.184"));
     }
 }

@@ -110,7 +110,7 @@ impl<'a> Folder<'a> {
 
     /// What a secret file says, without the line end an editor adds.
     pub(super) fn secret(&self, path: &str) -> Result<&'a str, String> {
-        if !path.strip_prefix("secrets/").is_some_and(|rest| !rest.is_empty()) {
+        if path.strip_prefix("secrets/").is_none_or(str::is_empty) {
             return Err("names a file in `secrets/`, such as `secrets/north`".to_owned());
         }
         let text = self.secrets.get(path).ok_or_else(|| {

@@ -1,1 +1,584 @@
+//! The words of every complaint, and what files come to mean. Each test lays a few files over a sound office.
 
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::switch::settings::{Caller, ConsentMode, Destination, NumberPattern, Profile};
+use crate::wire::flow::Transport;
+use crate::wire::rtp::g711::Codec;
+use crate::wire::sip::dialog::Reach;
+use crate::wire::sip::message::Status;
+
+const OFFICE: &[(&str, &str)] = &[
+    ("switch.toml", "domain = \"pbx.example\""),
+    ("internal.toml", "bind = \"10.0.0.1\""),
+    ("external.toml", "bind = \"192.0.2.1\""),
+    ("trunks/north.toml", "from = [\"192.0.2.9\"]\n[gateway]\naddress = \"192.0.2.9\""),
+    ("users/201.toml", "name = \"Bob\""),
+    ("agents/bob.toml", "user = \"201\"\nagrees_to_recording = true"),
+    ("queues/support.toml", "agents = [\"bob\"]"),
+    ("policies/standard.toml", "keep = \"30d\""),
+    (
+        "routes/10-support.toml",
+        "caller = { trunk = \"north\" }\nnumber = \"+4930555010\"\nto = { queue = \"support\" }\nretention = \"standard\"",
+    ),
+    (
+        "routes/80-out.toml",
+        "caller = \"users\"\nnumber = \"0*\"\nto = { trunk = \"north\" }\nstrip = 1\nprepend = \"+49\"",
+    ),
+];
+
+/// The office, some files of it written anew; `-path` leaves a file out.
+fn office_with(files: &[(&str, &str)]) -> Vec<Source> {
+    let kept = OFFICE.iter().filter(|(path, _)| {
+        files.iter().all(|(other, _)| other.strip_prefix('-').unwrap_or(other) != *path)
+    });
+    let new = files.iter().filter(|(path, _)| !path.starts_with('-'));
+    kept.chain(new).map(|(path, text)| Source::new(*path, *text)).collect()
+}
+
+fn loaded(files: &[(&str, &str)]) -> Loaded {
+    load(&office_with(files)).expect("no mistakes")
+}
+
+fn errors(files: &[(&str, &str)]) -> Vec<String> {
+    let errors = load(&office_with(files)).expect_err("mistakes");
+    errors.iter().map(ToString::to_string).collect()
+}
+
+fn warnings(files: &[(&str, &str)]) -> Vec<String> {
+    loaded(files).warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_nobody_wrote_has_its_default() {
+    let loaded = loaded(&[]);
+    assert_eq!(loaded.warnings, []);
+    let settings = loaded.settings;
+    let listeners: Vec<_> = settings
+        .listeners
+        .iter()
+        .map(|at| (at.profile, at.transport, at.bind.to_string(), at.reach))
+        .collect();
+    let (inner, outer) = ("10.0.0.1:5060".to_owned(), "192.0.2.1:5080".to_owned());
+    assert_eq!(
+        listeners,
+        [
+            (Profile::Internal, Transport::Udp, inner.clone(), Reach::Source),
+            (Profile::Internal, Transport::Tcp, inner, Reach::Source),
+            (Profile::External, Transport::Udp, outer.clone(), Reach::Contact),
+            (Profile::External, Transport::Tcp, outer, Reach::Contact),
+        ]
+    );
+    assert_eq!(settings.rtp.bind.map(|ip| ip.to_string()), ["10.0.0.1", "192.0.2.1"]);
+    assert_eq!(settings.rtp.advertise, settings.rtp.bind);
+    assert_eq!(settings.rtp.ports, (16_384, 32_767));
+    assert_eq!(settings.rtp.codecs, [Codec::Pcmu, Codec::Pcma]);
+    assert_eq!(settings.consent_wait, Duration::from_secs(5));
+    assert_eq!(settings.queues["support"].ring, Duration::from_secs(20));
+    assert_eq!(settings.retention["standard"].keep, Duration::from_secs(30 * 86_400));
+    assert_eq!(loaded.recordings, PathBuf::from("../recordings"));
+    assert_eq!(loaded.state, PathBuf::from("../recordings/.state"));
+    assert_eq!(loaded.workers, None);
+    let routes = &settings.routes;
+    assert_eq!(routes[0].consent, ConsentMode::ExpressAll, "callers from outside are asked");
+    assert_eq!(routes[1].consent, ConsentMode::Never);
+    assert_eq!((routes[1].strip, routes[1].prepend.as_str()), (1, "+49"));
+}
+
+#[test]
+fn every_key_of_the_node_is_heard() {
+    let text = "domain = \"PBX.example\"\nlanguage = \"de\"\nrecordings = \"/srv/r\"\nstate = \"/var/s\"\nworkers = 3\n\
+                rtp = { ports = \"20000-20999\", codecs = [\"PCMA\"], silence = \"1m\" }\nconsent = { wait = \"7s\" }\n\
+                retention = { every = \"10m\" }\nlimits = { calls = 100, ring = \"30s\" }\n\
+                registrar = { shortest = \"2m\", longest = \"10m\", contacts = 2, nonce_life = \"30s\" }";
+    let loaded = loaded(&[("switch.toml", text)]);
+    let settings = loaded.settings;
+    assert_eq!((settings.domain.as_str(), settings.language.as_str()), ("pbx.example", "de"));
+    assert_eq!((loaded.recordings, loaded.state), ("/srv/r".into(), "/var/s".into()));
+    assert_eq!(loaded.workers, NonZeroUsize::new(3));
+    assert_eq!((settings.rtp.ports, settings.rtp.codecs), ((20_000, 20_999), vec![Codec::Pcma]));
+    let seconds =
+        [settings.silence, settings.consent_wait, settings.retention_every, settings.ring];
+    assert_eq!(seconds.map(|time| time.as_secs()), [60, 7, 600, 30]);
+    assert_eq!((settings.calls, settings.registrar.contacts), (100, 2));
+    assert_eq!(settings.registrar.longest, Duration::from_secs(600));
+}
+
+#[test]
+fn mistakes_of_all_files_are_named_at_once_by_file_and_line() {
+    let found = errors(&[
+        ("switch.toml", "domian = \"pbx.example\""),
+        ("queues/support.toml", "agents = [\n  \"bob\",\n  \"alice\",\n]\nrign = \"20s\""),
+        ("agents/bob.toml", "user = \"202\""),
+        ("policies/standard.toml", "keep = 30"),
+        (
+            "routes/10-support.toml",
+            "caller = { trunk = \"nroth\" }\nnumber = \"+4930555010\"\nto = { queu = \"support\" }",
+        ),
+    ]);
+    assert_eq!(
+        found,
+        [
+            "agents/bob.toml:1: no user `202` (users/202.toml); did you mean `201`?",
+            "policies/standard.toml:1: `keep` is a text in quotes, not a number",
+            "queues/support.toml:3: no agent `alice` (agents/alice.toml); known: `bob`",
+            "queues/support.toml:5: unknown key `rign`; did you mean `ring`?",
+            "routes/10-support.toml:1: no trunk `nroth` (trunks/nroth.toml); did you mean `north`?",
+            "routes/10-support.toml:3: unknown key `to.queu`; did you mean `queue`?",
+            "switch.toml: `domain` is missing: the realm of passwords and the host of every address",
+            "switch.toml:1: unknown key `domian`; did you mean `domain`?",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_parsed_is_still_there_for_others() {
+    let found = errors(&[("queues/support.toml", "agents = = 1")]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("queues/support.toml:1: "));
+}
+
+#[test]
+fn a_file_in_no_place_is_named() {
+    assert_eq!(
+        errors(&[
+            ("swich.toml", ""),
+            ("queue/a.toml", ""),
+            ("queues/A.toml", ""),
+            ("users/+49.toml", "")
+        ]),
+        [
+            "queue/a.toml: no folder of that name is read; did you mean `queues`?",
+            "queues/A.toml: `A` is no name: 1 to 64 of the letters a-z, digits, `-` and `_`",
+            "swich.toml: no such file is read; did you mean `switch.toml`?",
+            "users/+49.toml: `+49` is no extension: up to 32 digits (or the letters a-z, `-` and `_` after the first)",
+        ]
+    );
+}
+
+#[test]
+fn a_node_needs_a_domain_and_an_address() {
+    assert_eq!(
+        errors(&[("-switch.toml", ""), ("-internal.toml", ""), ("-external.toml", "")]),
+        [
+            "internal.toml: the file is missing, and external.toml too: nothing would listen",
+            "switch.toml: the file is missing: it names at least the `domain`",
+        ]
+    );
+    assert_eq!(
+        errors(&[("internal.toml", "")]),
+        ["internal.toml: `bind` is missing: the address to listen on, such as \"192.0.2.1:5060\""]
+    );
+    assert_eq!(domain(&office_with(&[("queues/a.toml", "broken")])), Ok("pbx.example".to_owned()));
+    assert!(domain(&[]).is_err());
+}
+
+#[test]
+fn listeners_that_cannot_stand_side_by_side_are_refused() {
+    assert_eq!(
+        errors(&[("external.toml", "transports = [\"udp\"]\nbind = \"10.0.0.1:5060\"")]),
+        ["external.toml:2: `bind` overlaps with `bind` of internal.toml: give one another port"]
+    );
+    assert_eq!(
+        errors(&[("external.toml", "bind = \"0.0.0.0:5060\"\nadvertise = \"192.0.2.1\"")]),
+        ["external.toml:1: `bind` overlaps with `bind` of internal.toml: give one another port"]
+    );
+    assert_eq!(
+        errors(&[("internal.toml", "bind = \"10.0.0.1:20000\"")]),
+        ["internal.toml:1: `bind` lies within `rtp.ports`, 16384-32767"]
+    );
+    let split = loaded(&[
+        ("internal.toml", "bind = \"10.0.0.1:5060\"\ntransports = [\"udp\"]"),
+        ("external.toml", "bind = \"10.0.0.1:5060\"\ntransports = [\"tcp\"]"),
+        ("trunks/north.toml", "from = [\"192.0.2.9\"]"),
+        ("-routes/80-out.toml", ""),
+    ]);
+    assert_eq!(split.settings.listeners.len(), 2);
+}
+
+#[test]
+fn an_address_behind_nat_is_advertised() {
+    let external = "bind = \"0.0.0.0:5080\"\nadvertise = \"203.0.113.7\"\nreach = \"source\"";
+    let settings = loaded(&[("external.toml", external)]).settings;
+    assert_eq!(settings.listeners[2].advertise.to_string(), "203.0.113.7:5080");
+    assert_eq!(settings.listeners[2].reach, Reach::Source);
+    assert_eq!(settings.rtp.bind[1].to_string(), "0.0.0.0");
+    assert_eq!(settings.rtp.advertise[1].to_string(), "203.0.113.7");
+    let own = "bind = \"192.0.2.1\"\nrtp = { bind = \"192.0.2.2\" }";
+    let settings = loaded(&[("external.toml", own)]).settings;
+    assert_eq!(settings.rtp.advertise[1].to_string(), "192.0.2.2");
+    assert_eq!(
+        errors(&[("external.toml", "bind = \"0.0.0.0\"")]),
+        [
+            "external.toml:1: `bind` is every address, so `advertise` has to say which one others reach"
+        ]
+    );
+    assert_eq!(
+        errors(&[
+            ("internal.toml", "bind = \"pbx.example:5060\""),
+            (
+                "external.toml",
+                "bind = \"192.0.2.1\"\nadvertise = \"2001:db8::1\"\ntransports = [\"tls\"]"
+            ),
+        ]),
+        [
+            "external.toml:2: `advertise` and `bind` are of one family, IPv4 or IPv6",
+            "external.toml:3: `transports` has `udp` and `tcp` in this release, not `tls`",
+            "external.toml:3: `transports` names at least one of `udp` and `tcp`",
+            "internal.toml:1: `bind` is an address in numbers, not the name `pbx.example`: names come with DNS support",
+        ]
+    );
+}
+
+#[test]
+fn numbers_of_the_node_out_of_their_bounds_are_refused() {
+    let text = "domain = \"a b\"\nlanguage = \"German\"\nworkers = 0\n[rtp]\nports = \"16384-16384\"\ncodecs = [\"PCMA\", \"G729\"]\n\
+                silence = \"1s\"\n[registrar]\nshortest = \"10m\"\nlongest = \"5m\"\n[limits]\ncalls = 1000000";
+    assert_eq!(
+        errors(&[("switch.toml", text)]),
+        [
+            "switch.toml:1: `domain` is a host name or an address, such as `pbx.example.com`, not `a b`",
+            "switch.toml:2: `language` is a language such as `de` or `en`, not `German`",
+            "switch.toml:3: `workers` is from 1 to 256",
+            "switch.toml:5: `rtp.ports` has fewer than 2 ports: `16384-16384`",
+            "switch.toml:6: `rtp.codecs` has `PCMU` and `PCMA`, not `G729`",
+            "switch.toml:7: `rtp.silence` is at least 5s and at most 1d, not 1s",
+            "switch.toml:10: `registrar.longest` is shorter than `registrar.shortest`",
+            "switch.toml:12: `limits.calls` is from 1 to 20000",
+        ]
+    );
+    assert_eq!(
+        warnings(&[(
+            "switch.toml",
+            "domain = \"pbx.example\"\nrtp = { ports = \"20000-20019\" }\nlimits = { calls = 6 }"
+        )]),
+        ["switch.toml:3: 6 calls need two pairs of ports each, `rtp.ports` has 10 pairs"]
+    );
+}
+
+#[test]
+fn a_gateway_that_is_this_switch_would_loop() {
+    for address in ["192.0.2.1:5080", "10.0.0.1"] {
+        assert_eq!(
+            errors(&[("trunks/north.toml", &format!("[gateway]\naddress = \"{address}\""))])[0],
+            "trunks/north.toml:2: `gateway.address` is an address of this switch: calls would loop"
+        );
+    }
+    let nat = ("external.toml", "bind = \"0.0.0.0:5080\"\nadvertise = \"203.0.113.7\"");
+    for address in ["203.0.113.7:5080", "127.0.0.1:5080"] {
+        assert_eq!(
+            errors(&[nat, ("trunks/north.toml", &format!("[gateway]\naddress = \"{address}\""))])
+                .len(),
+            1
+        );
+    }
+    // Another switch on another machine, at the usual port.
+    assert_eq!(
+        warnings(&[nat, ("trunks/north.toml", "[gateway]\naddress = \"192.0.2.9:5080\"")]),
+        [] as [&str; 0]
+    );
+    assert_eq!(
+        errors(&[("trunks/north.toml", "[gateway]\naddress = \"[2001:db8::9]:5060\"")]),
+        [
+            "trunks/north.toml:2: no address of external.toml has udp over IPv6, so this gateway cannot be reached"
+        ]
+    );
+}
+
+#[test]
+fn a_carrier_is_known_by_its_addresses() {
+    let settings = loaded(&[
+        ("trunks/north.toml", "from = [\"192.0.2.9\", \"198.51.100.0/24\"]\nchannels = 4"),
+        ("trunks/south.toml", "from = [\"198.51.100.7\", \"192.0.2.9:5070\"]"),
+        ("-routes/80-out.toml", ""),
+    ])
+    .settings;
+    assert_eq!(settings.trunks["north"].from[1].bits, 24);
+    assert_eq!(settings.trunks["north"].channels, 4);
+    assert_eq!(settings.trunks["south"].from[1].port, Some(5070));
+    assert_eq!(
+        errors(&[
+            (
+                "trunks/south.toml",
+                "from = [\n\"192.0.2.9\",\n\"0.0.0.0/0\",\n\"198.51.100.7/24\",\n\"carrier.example\"]"
+            ),
+            ("trunks/west.toml", ""),
+        ]),
+        [
+            "trunks/south.toml:2: `from` names an address that is trunk `north`'s",
+            "trunks/south.toml:3: `from` would let anybody in: name the carrier's addresses",
+            "trunks/south.toml:4: `from` has bits beyond the /24: `198.51.100.0/24` is meant?",
+            "trunks/south.toml:5: `from` is an address in numbers, not the name `carrier.example`: names come with DNS support",
+            "trunks/west.toml:1: the trunk has neither `from` (calls in) nor `[gateway]` (calls out)",
+        ]
+    );
+    assert_eq!(
+        warnings(&[("trunks/south.toml", "from = [\"10.0.0.0/8\"]")]),
+        ["trunks/south.toml:1: `from` trusts a network as wide as /8"]
+    );
+}
+
+#[test]
+fn a_password_stands_in_a_file_of_its_own() {
+    let trunk = "[gateway]\naddress = \"192.0.2.9\"\nuser = \"me\"\npassword = { file = \"secrets/north\" }\nrealm = \"c\"";
+    let settings =
+        loaded(&[("trunks/north.toml", trunk), ("secrets/north", "wind and rain\n")]).settings;
+    let gateway = settings.trunks["north"].gateway.as_ref().expect("a gateway");
+    let credentials = gateway.credentials.as_ref().expect("credentials");
+    assert_eq!(
+        (credentials.user.as_str(), credentials.password.reveal().as_str()),
+        ("me", "wind and rain")
+    );
+    let with = |password: &str| {
+        let trunk =
+            format!("[gateway]\naddress = \"192.0.2.9\"\nuser = \"me\"\npassword = {password}");
+        errors(&[("trunks/north.toml", &trunk), ("secrets/north", "a\nb"), ("secrets/empty", "\n")])
+    };
+    assert_eq!(
+        with("\"wind\""),
+        [
+            "trunks/north.toml:4: `gateway.password` does not stand here but in a file of its own, mode 0600: { file = \"secrets/north\" }"
+        ]
+    );
+    assert_eq!(
+        with("{ file = \"secrets/nort\" }"),
+        [
+            "trunks/north.toml:4: `gateway.password.file` names a file that is not there; did you mean `secrets/north`?"
+        ]
+    );
+    for elsewhere in ["/etc/passwd", "switch.toml", "secrets/", "../secrets/north"] {
+        assert_eq!(
+            with(&format!("{{ file = \"{elsewhere}\" }}")),
+            [
+                "trunks/north.toml:4: `gateway.password.file` names a file in `secrets/`, such as `secrets/north`"
+            ]
+        );
+    }
+    for unfit in ["north", "empty"] {
+        assert_eq!(
+            with(&format!("{{ file = \"secrets/{unfit}\" }}")),
+            [
+                "trunks/north.toml:4: `gateway.password.file` names a file that does not hold one line of text"
+            ]
+        );
+    }
+    assert_eq!(
+        errors(&[("trunks/north.toml", "[gateway]\naddress = \"192.0.2.9\"\nuser = \"me\"")]),
+        ["trunks/north.toml:3: `gateway.user` has no `gateway.password`"]
+    );
+}
+
+#[test]
+fn a_user_is_what_the_file_says_and_the_hash_is_for_our_domain() {
+    let hash = "ab".repeat(16);
+    let user = |realm: &str, md5: &str| {
+        format!(
+            "name = \"Bob\"\ncaller_id = \"+4930555013\"\nrealm = \"{realm}\"\nha1 = {{ md5 = \"{md5}\" }}"
+        )
+    };
+    let bob = &loaded(&[("users/201.toml", &user("pbx.example", &hash))]).settings.users["201"];
+    assert_eq!((bob.extension.as_str(), bob.name.reveal().as_str()), ("201", "Bob"));
+    assert_eq!((bob.ha1.md5.as_deref(), bob.ha1.sha256.as_deref()), (Some(hash.as_str()), None));
+    assert_eq!(
+        errors(&[("users/201.toml", &user("old.example", &hash))]),
+        [
+            "users/201.toml:3: the password was set for `old.example`, but `domain` is `pbx.example`: set it again with `tonspur user add 201 --replace`"
+        ]
+    );
+    assert_eq!(
+        errors(&[("users/201.toml", &user("pbx.example", "secret"))]),
+        ["users/201.toml:4: `ha1.md5` is 32 hexadecimal digits, as `tonspur user add` writes them"]
+    );
+    assert_eq!(
+        errors(&[(
+            "users/201.toml",
+            &format!("ha1 = {{ md5 = \"{hash}\" }}\ncaller_id = \"0 30\"\npassword = \"x\"")
+        )]),
+        [
+            "users/201.toml: `realm` is missing: the `domain` that the password was set for",
+            "users/201.toml:2: `caller_id` is a number of 3 to 15 digits, such as `+4930555010`",
+            "users/201.toml:3: unknown key `password`; known: `caller_id`, `ha1`, `name`, `realm`",
+        ]
+    );
+}
+
+#[test]
+fn an_agent_is_one_user_and_says_yes_or_is_not_recorded() {
+    let settings = loaded(&[("agents/bob.toml", "user = \"201\"")]).settings;
+    assert!(!settings.agents["bob"].agrees_to_recording);
+    assert_eq!(
+        errors(&[
+            ("agents/rob.toml", "user = \"201\""),
+            ("agents/eve.toml", "agrees_to_recording = \"yes\"")
+        ]),
+        [
+            "agents/eve.toml: `user` is missing: the extension whose phones ring",
+            "agents/eve.toml:1: `agrees_to_recording` is `true` or `false`, not a text",
+            "agents/rob.toml:1: user `201` is agent `bob` already",
+        ]
+    );
+}
+
+#[test]
+fn a_route_takes_its_queues_word_unless_it_has_its_own() {
+    let queue = (
+        "queues/support.toml",
+        "agents = [\"bob\"]\nconsent = \"notice_all\"\nretention = \"standard\"",
+    );
+    let route = |more: &str| {
+        let text = format!(
+            "caller = {{ trunk = \"north\" }}\nnumber = \"1*\"\nto = {{ queue = \"support\" }}\n{more}"
+        );
+        let route = &loaded(&[queue, ("routes/10-support.toml", &text)]).settings.routes[0];
+        assert_eq!(route.number, NumberPattern::Prefix("1".into()));
+        (route.consent, route.retention.clone())
+    };
+    assert_eq!(route(""), (ConsentMode::NoticeAll, Some("standard".into())));
+    assert_eq!(
+        route("consent = \"express_all\""),
+        (ConsentMode::ExpressAll, Some("standard".into()))
+    );
+    assert_eq!(route("consent = \"never\""), (ConsentMode::Never, None));
+}
+
+#[test]
+fn nothing_is_recorded_without_an_end() {
+    let route = "caller = { trunk = \"north\" }\nnumber = \"1\"\nto = { queue = \"support\" }";
+    assert_eq!(
+        errors(&[("routes/10-support.toml", route)]),
+        [
+            "routes/10-support.toml:3: calls of route `10-support` are recorded (express_all), and nothing says how long recordings \
+          are kept: say `retention = \"...\"`, or `consent = \"never\"`"
+        ]
+    );
+    assert_eq!(
+        errors(&[(
+            "routes/10-support.toml",
+            &format!("{route}\nretention = \"standart\"\nconsent = \"express-all\"")
+        )]),
+        [
+            "routes/10-support.toml:4: no retention policy `standart` (policies/standart.toml); did you mean `standard`?",
+            "routes/10-support.toml:5: `consent` is one of `never`, `notice_all`, `express_all`, not `express-all`",
+        ]
+    );
+    assert_eq!(
+        errors(&[
+            ("policies/a.toml", ""),
+            ("policies/b.toml", "keep = \"10y\""),
+            ("policies/c.toml", "keep = \"0s\"")
+        ]),
+        [
+            "policies/a.toml: `keep` is missing: how long recordings are kept, such as \"30d\"",
+            "policies/b.toml:1: `keep` has no unit for months and years: say days, as in `365d`",
+            "policies/c.toml:1: `keep` is at least 1s and at most 5217w6d, not 0s",
+        ]
+    );
+}
+
+#[test]
+fn calls_that_stay_unrecorded_are_said_to() {
+    let out =
+        "caller = \"users\"\nnumber = \"0*\"\nto = { trunk = \"north\" }\nconsent = \"notice_all\"";
+    let out = loaded(&[("routes/80-out.toml", out)]);
+    assert_eq!(out.settings.routes[1].consent, ConsentMode::Never);
+    assert_eq!(
+        out.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "routes/80-out.toml:4: outbound and internal calls are not recorded in this release: route `80-out` says `notice_all`"
+        ]
+    );
+    assert_eq!(
+        warnings(&[
+            ("users/202.toml", ""),
+            (
+                "routes/11.toml",
+                "caller = { trunk = \"north\" }\nnumber = \"2\"\nto = { user = \"202\" }\nretention = \"standard\""
+            ),
+        ]),
+        [
+            "routes/11.toml:3: calls of route `11` will not be recorded: user `202` is no agent who agrees to recording"
+        ]
+    );
+    let notes = loaded(&[("agents/bob.toml", "user = \"201\"")]).notes;
+    assert_eq!(
+        notes,
+        [
+            "no phone can register as 201 yet: set a password with `tonspur user add 201`",
+            "outbound and internal calls are not recorded in this release: 80-out",
+            "calls taken by agents who do not agree to recording are not recorded: bob",
+        ]
+    );
+}
+
+#[test]
+fn two_routes_for_one_call_are_seen() {
+    let route = |number: &str| {
+        format!("caller = {{ trunk = \"north\" }}\nnumber = \"{number}\"\nto = {{ refuse = 603 }}")
+    };
+    assert_eq!(
+        errors(&[("routes/20.toml", &route("+4930555010"))]),
+        ["routes/20.toml:2: route `10-support` is for the same number and caller"]
+    );
+    assert_eq!(
+        warnings(&[("routes/20.toml", &route("+4940*")), ("routes/30.toml", &route("+49401"))]),
+        ["routes/30.toml:2: route `20` comes first and takes every call of this one"]
+    );
+    let settings = loaded(&[("routes/05.toml", &route("+493055501*"))]);
+    assert_eq!(settings.settings.routes[0].to, Destination::Refuse(Status::of(603)));
+    assert_eq!(settings.settings.routes[0].caller, Caller::Trunk("north".into()));
+}
+
+#[test]
+fn a_route_says_who_and_where_in_one_of_few_ways() {
+    let to = "`to` is { queue = \"name\" }, { user = \"extension\" }, { trunk = \"name\" }, { refuse = 603 } or \"dialled\"";
+    assert_eq!(
+        errors(&[("routes/20.toml", ""), ("routes/21.toml", "caller = \"all\"\nnumber = \"+49 30\"\nto = { refuse = 200 }")]),
+        [
+            "routes/20.toml: `caller` is missing: it is \"users\" or { trunk = \"name\" }".to_owned(),
+            "routes/20.toml: `number` is missing: whom it is for, such as \"+4930555010\" or \"0*\"".to_owned(),
+            format!("routes/20.toml: `to` is missing: it {}", &to[5..]),
+            "routes/21.toml:1: `caller` is \"users\" or { trunk = \"name\" }".to_owned(),
+            "routes/21.toml:2: `number` is a number such as `+4930555010`, an extension, or the beginning of some with `*`, such as `0*`".to_owned(),
+            "routes/21.toml:3: `to.refuse` is from 400 to 699".to_owned(),
+        ]
+    );
+    let two = "caller = \"users\"\nnumber = \"7\"\nto = { queue = \"support\", user = \"201\" }";
+    assert_eq!(
+        errors(&[("routes/20.toml", two)]),
+        [format!("routes/20.toml:3: {to}, one of them")]
+    );
+    let strip = "caller = \"users\"\nnumber = \"7\"\nto = \"dialled\"\nstrip = 1";
+    assert_eq!(
+        errors(&[("routes/20.toml", strip)]),
+        ["routes/20.toml:4: `strip` is for routes to a trunk"]
+    );
+    let challenge = "caller = \"users\"\nnumber = \"7\"\nto = { refuse = 407 }";
+    assert_eq!(
+        errors(&[("routes/20.toml", challenge)]),
+        ["routes/20.toml:3: `to.refuse` is a final answer, not a challenge"]
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_text_makes_reading_panic(file in 0..OFFICE.len(), text in "\\PC{0,80}") {
+        let mut sources = office_with(&[]);
+        sources[file].text = text;
+        let _ = load(&sources);
+    }
+
+    #[test]
+    fn no_slip_of_the_pen_makes_reading_panic(file in 0..OFFICE.len(), at in 0usize..200, put in "[a-z0-9=\\[\\]{}\"'.,*+\n-]{0,3}", cut in 0usize..4) {
+        let mut sources = office_with(&[]);
+        let text = &mut sources[file].text;
+        let at = at % (text.len() + 1);
+        let end = (at + cut).min(text.len());
+        text.replace_range(at..end, &put);
+        let _ = load(&sources);
+    }
+}

@@ -9,7 +9,7 @@ use super::folder::{Folder, Kind};
 use super::listeners::meets;
 use super::{address, name};
 use crate::redacted::Redacted;
-use crate::switch::settings::{Credentials, Gateway, Listener, Profile, Source, Trunk};
+use crate::switch::settings::{Credentials, Gateway, Listener, Source, Trunk};
 use crate::wire::flow::Transport;
 
 /// Reads the trunks, by name.
@@ -55,17 +55,10 @@ fn sources(
     if before.into_iter().any(|other| other.value == source.value) {
         section.wrong(source.line, "`from` names an address twice");
     }
-    for trunk in trunks.values() {
-        for other in &trunk.from {
-            let line = source.line;
-            if *other == source.value {
-                let what = format!("`from` names an address that is trunk `{}`'s", trunk.name);
-                section.wrong(line, what);
-            } else if address::overlap(other, &source.value) {
-                let what = format!("`from` overlaps with trunk `{}`", trunk.name);
-                section.wrong(line, format!("{what}: a call from there would be of both"));
-            }
-        }
+    // Of two that overlap the closer one has the call; only the same twice leaves it open.
+    if let Some(trunk) = trunks.values().find(|trunk| trunk.from.contains(&source.value)) {
+        let what = format!("`from` names an address that is trunk `{}`'s", trunk.name);
+        section.wrong(source.line, what);
     }
     let wide = if source.value.address.is_ipv4() { 16 } else { 32 };
     if source.value.bits < wide {
@@ -100,9 +93,7 @@ fn gateway_of(
                 && listener.bind.is_ipv4() == address.is_ipv4()
         };
         let reachable = |listener: &&Listener| {
-            listener.profile == Profile::External
-                && listener.transport == transport
-                && listener.bind.is_ipv4() == address.is_ipv4()
+            listener.transport == transport && listener.bind.is_ipv4() == address.is_ipv4()
         };
         // A wildcard listener is at every address of this machine, of which only loopback is known here.
         let foreign = |listener: &Listener| {
@@ -115,7 +106,7 @@ fn gateway_of(
         } else if !listeners.is_empty() && !listeners.iter().any(|at| reachable(&at)) {
             let word = words.iter().find(|(_, meant)| *meant == transport).map_or("", |at| at.0);
             let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-            let what = format!("external.toml has no listener for {word} over {family}");
+            let what = format!("no address of external.toml has {word} over {family}");
             section.wrong(line, format!("{what}, so this gateway cannot be reached"));
         }
     }

@@ -124,3 +124,32 @@ fn hex(text: &str, digits: usize) -> Result<Box<str>, String> {
         Err(format!("is {digits} hexadecimal digits, as `tonspur user add` writes them"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_that_would_be_tried_first_are_refused() {
+        for weak in
+            ["", "1001", "seven77", "10011001", "11111111", "12345678", "87654321", "abcdefgh"]
+        {
+            assert!(check_password("1001", weak).is_err(), "{weak}");
+        }
+        assert!(check_password("longname-1", "LongName-1").is_err());
+        assert!(check_password("1001", "tab\tin the way").is_err());
+        assert!(check_password("1001", &"x1".repeat(65)).is_err());
+        assert_eq!(check_password("1001", "staple horse"), Ok(()));
+    }
+
+    #[test]
+    fn a_written_user_cannot_break_out_of_its_quotes() {
+        let ha1 = Ha1 { sha256: Some("ab".into()), md5: None };
+        let text = write(Some("A\"\nrealm = \"x"), None, "pbx", &ha1);
+        assert!(text.is_err(), "a name is one line");
+        let text = write(Some("A\" # \\"), None, "pbx", &ha1).expect("a name with quotes");
+        assert_eq!(text.lines().count(), 3);
+        assert!(write(Some(""), None, "pbx", &ha1).is_err());
+        assert!(write(None, Some("+49 30"), "pbx", &ha1).is_err());
+    }
+}

@@ -31,7 +31,8 @@ pub fn load(folder: &Path, settings: &Settings, library: &mut Library) -> (Promp
         let is_wav = |path: &Path| path.extension().is_some_and(|extension| extension == "wav");
         let mut wanted: BTreeSet<String> =
             [CONSENT, NOTICE, MUSIC, RINGBACK].map(str::to_owned).into();
-        wanted.extend(names(&inside, is_wav).iter().map(|name| name.replace(".wav", "")));
+        let files = names(&inside, is_wav);
+        wanted.extend(files.iter().filter_map(|file| file.strip_suffix(".wav")).map(str::to_owned));
         for name in wanted {
             let file = format!("prompts/{language}/{name}.wav");
             let prompt = prompt(&inside, &name, library);
@@ -126,6 +127,8 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
+    use crate::config::{self, Source};
+
     fn shipped() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-profiles/prompts")
     }
@@ -176,6 +179,60 @@ mod tests {
             assert!(consent.contains(purpose) && consent.contains('1') && consent.contains('2'));
             assert!(words(&format!("{language}/notice.txt")).contains(purpose));
         }
+    }
+
+    fn settings() -> Settings {
+        let sources = [
+            Source::new("switch.toml", "domain = \"pbx.example\"\nlanguage = \"fr\""),
+            Source::new("internal.toml", "bind = \"127.0.0.1\""),
+        ];
+        config::load(&sources).expect("no mistakes").settings
+    }
+
+    #[test]
+    fn the_shipped_prompts_are_known_by_words_digest_and_length() {
+        let (prompts, warnings) = load(&shipped(), &settings(), &mut Library::default());
+        assert!(warnings.iter().all(|warning| warning.file.starts_with("prompts/fr/")));
+        let consent = &prompts["de"][CONSENT];
+        assert!(consent.sound.is_ok() && consent.sha256.len() == 64);
+        assert!(consent.text.starts_with("Dürfen wir"));
+        assert_eq!(prompts["en"][MUSIC].length.as_secs(), 8);
+        let ids: BTreeSet<_> = ["de", "en"]
+            .iter()
+            .flat_map(|l| prompts[*l].values())
+            .map(|p| p.sound.clone())
+            .collect();
+        assert_eq!(ids.len(), 8, "each has an id of its own");
+    }
+
+    #[test]
+    fn a_prompt_that_cannot_be_played_is_known_by_why_and_warned_of() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inside = folder.path().join("fr");
+        fs::create_dir_all(inside.join("music.wav")).expect("a folder");
+        fs::write(inside.join("consent.wav"), "RIFF but no more").expect("a file");
+        fs::write(inside.join("consent.txt"), "Oui ?\n").expect("a file");
+        fs::copy(shipped().join("en/notice.wav"), inside.join("notice.wav")).expect("a copy");
+        let (prompts, warnings) = load(folder.path(), &settings(), &mut Library::default());
+        let french = &prompts["fr"];
+        assert_eq!((french[CONSENT].text.as_str(), french[CONSENT].sha256.len()), ("Oui ?", 64));
+        assert!(french[CONSENT].sound.is_err() && french[RINGBACK].sound.is_err());
+        assert!(french[NOTICE].sound.is_ok());
+        let warned: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warned.len(), 4, "{warned:?}");
+        assert!(
+            warned[0]
+                .starts_with("prompts/fr/consent.wav: the prompt cannot be played: it is no WAV")
+        );
+        assert!(warned[0].ends_with("; calls that need it are served unrecorded"));
+        assert_eq!(
+            warned[1],
+            "prompts/fr/music.wav: the prompt cannot be played: it is not a file; callers hear silence instead"
+        );
+        assert!(warned[2].ends_with("its words are not known: notice.txt is missing or empty"));
+        assert!(warned[3].starts_with(
+            "prompts/fr/ringback.wav: the prompt cannot be played: it cannot be read"
+        ));
     }
 
     fn wav(spec: hound::WavSpec, samples: &[i16]) -> Vec<u8> {
