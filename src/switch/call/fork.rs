@@ -37,7 +37,7 @@ impl Call {
             .registrar
             .of(user)
             .iter()
-            .map(|bound| (bound.contact.for_request(), way(&bound.contact, bound.binding.flow)))
+            .map(|bound| (bound.contact.for_request(), bound.binding.flow))
             .collect();
         self.stage = Stage::Ringing { until: desk.now.instant + ring, offer };
         for (contact, flow) in phones {
@@ -178,17 +178,6 @@ impl Call {
         if self.b.iter().all(Leg::is_leaving) {
             self.unanswered(desk, outward(worst));
         }
-    }
-}
-
-/// The way to a phone: where its REGISTER came from, which is right behind NAT too; at the port of its Contact where that names
-/// the same host.
-fn way(contact: &Uri, flow: Flow) -> Flow {
-    match contact.socket_addr() {
-        Some(address) if flow.transport == Transport::Udp && address.ip() == flow.remote.ip() => {
-            Flow { remote: address, ..flow }
-        }
-        _ => flow,
     }
 }
 

@@ -14,7 +14,7 @@ const HOPS: u8 = 70;
 pub enum Reach {
     /// RFC 3261 §12.2.1.1: the route set, else the remote target, if it is an address literal; else the flow.
     Contact,
-    /// Always the flow that the far side last used.
+    /// The flow that the far side last used, at its Contact's port where that names the same host: right behind NAT too.
     Source,
 }
 
@@ -263,7 +263,15 @@ impl Dialog {
     /// Where our requests go.
     pub fn flow(&self) -> Flow {
         match self.reach {
-            Reach::Source => self.flow,
+            Reach::Source => match self.target.socket_addr() {
+                Some(contact)
+                    if self.flow.transport == Transport::Udp
+                        && contact.ip() == self.flow.remote.ip() =>
+                {
+                    Flow { remote: contact, ..self.flow }
+                }
+                _ => self.flow,
+            },
             Reach::Contact => {
                 let next = self.routes.first().map_or(&self.target, |route| &route.uri);
                 flow_to(next, self.flow).unwrap_or(self.flow)
