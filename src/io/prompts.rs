@@ -1,4 +1,5 @@
 //! Prompts from disk: what callers hear, with its words and its digest. An unreadable one is known by why; the call is served.
+#![expect(clippy::disallowed_methods, reason = "the prompts are files")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

@@ -67,6 +67,22 @@ fn the_small_office_has_no_mistake() {
 }
 
 #[test]
+fn the_profiles_to_measure_with_have_no_mistake() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/profiles");
+    let loaded = load(&folder).expect("no errors");
+    assert!(loaded.settings.routes.iter().any(|route| route.consent == ConsentMode::NoticeAll));
+}
+
+#[test]
+fn paths_are_relative_to_the_folder_whether_they_are_there_or_not() {
+    let folder = folder_with(&[]);
+    let loaded = load(folder.path()).expect("no errors");
+    let beside = fs::canonicalize(folder.path()).expect("it is there");
+    let beside = beside.parent().expect("it lies in a folder").join("recordings");
+    assert_eq!((loaded.state, loaded.recordings), (beside.join(".state"), beside));
+}
+
+#[test]
 fn the_readme_of_the_profiles_shows_every_key_as_it_is_read() {
     let readme = fs::read_to_string(shipped().join("README.md")).expect("it is there");
     let block =
