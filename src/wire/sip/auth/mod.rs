@@ -87,3 +87,6 @@ pub enum Refusal {
     /// Unreadable: 400.
     Malformed(Malformed),
 }
+
+#[cfg(test)]
+mod tests;

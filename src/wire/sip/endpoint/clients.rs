@@ -443,3 +443,11 @@ fn derived(invite: &[u8], method: &Method, to: Option<&[u8]>, reason: Option<&st
     add(&[]);
     bytes
 }
+
+#[cfg(test)]
+impl Clients {
+    /// Whether no index holds anything of a transaction that has ended.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.cancels.is_empty() && self.waiting.is_empty()
+    }
+}

@@ -317,3 +317,14 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+impl Servers {
+    /// Whether no index holds anything of a transaction that has ended.
+    pub(super) fn is_empty(&self) -> bool {
+        let indices = [&self.requests, &self.origins, &self.answers];
+        self.open.is_empty()
+            && indices.iter().all(|index| index.is_empty())
+            && self.streams.is_empty()
+    }
+}

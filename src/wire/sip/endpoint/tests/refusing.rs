@@ -1,0 +1,191 @@
+//! What is refused before the user hears of it: RFC 3261 §8.2, what cannot be read, and too much of it.
+
+use super::*;
+
+/// The one answer to a request that the user is not told of.
+fn refused(rig: &mut Rig, text: &str) -> String {
+    rig.hears(phone(), text);
+    assert!(rig.told().is_empty(), "{text}");
+    rig.one()
+}
+
+fn with(method: &'static str, headers: &'static str, body: &'static str) -> Ask {
+    Ask { headers, body, ..Ask::new(method) }
+}
+
+#[test]
+fn what_we_do_not_do_is_refused_in_the_order_of_rfc_3261_8_2() {
+    let mut rig = Rig::new();
+    let novel = Ask { uri: "soap.beep://192.0.2.103:3002", ..Ask::new("NEWMETHOD") };
+    let sdp_in_zip = "Content-Type: application/sdp\r\nContent-Encoding: zip\r\n";
+    for (request, code, line) in [
+        (novel, 416, ""),
+        (Ask::new("NEWMETHOD"), 501, "Allow: INVITE, "),
+        (with("SUBSCRIBE", "Require: nothing\r\n", ""), 405, "Allow: INVITE, "),
+        (Ask::new("NOTIFY"), 405, "Allow: "),
+        (Ask::new("REFER"), 405, "Allow: "),
+        (Ask::new("MESSAGE"), 405, "Allow: "),
+        (Ask::new("PUBLISH"), 405, "Allow: "),
+        (Ask::new("PRACK").to_tag("x"), 481, ""),
+        (
+            with("OPTIONS", "Require: a\r\nProxy-Require: b, c\r\n", ""),
+            420,
+            "Unsupported: a, b, c\r\n",
+        ),
+        (with("INVITE", "Require: 100rel\r\n", ""), 420, "Unsupported: 100rel\r\n"),
+        (with("INVITE", sdp_in_zip, SDP), 415, "Accept-Encoding: identity\r\n"),
+        (
+            with("INVITE", "Content-Type: application/x\r\n", SDP),
+            415,
+            "Accept: application/sdp\r\n",
+        ),
+        (with("UPDATE", "Content-Type: a/b\r\n", SDP), 415, "Accept: application/sdp\r\n"),
+        (with("INVITE", "", SDP), 415, "Accept: application/sdp\r\n"),
+        (with("INVITE", "Accept: text/nobodyKnowsThis\r\n", ""), 406, ""),
+        (with("INVITE", "Accept:\r\n", ""), 406, ""),
+    ] {
+        let text = request.text();
+        let refusal = refused(&mut rig, &text);
+        assert!(refusal.starts_with(&format!("SIP/2.0 {code} ")), "{text}\n{refusal}");
+        assert!(refusal.contains(line), "{refusal}");
+        assert!(header(&refusal, "To").contains(";tag="));
+        assert_eq!(refused(&mut rig, &text), refusal, "with the same tag again");
+        assert_eq!(rig.endpoint.open(), 0, "and without memory");
+    }
+    rig.settles();
+}
+
+#[test]
+fn what_we_can_do_reaches_the_user() {
+    let optional = "Content-Type: a/b\r\nContent-Disposition: x;handling=optional\r\n";
+    for request in [
+        with("INVITE", "Content-Type: Application/SDP; x=y\r\nContent-Encoding: identity\r\n", SDP),
+        with("INVITE", "Accept: application/x, application/sdp;level=1\r\n", ""),
+        with("INVITE", "Accept: */*\r\n", ""),
+        with("INVITE", "Content-Type: a/b\r\n", ""),
+        with("INVITE", optional, SDP),
+        with("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=1\r\n").to_tag("x"),
+        with("REGISTER", "Accept: text/x\r\n", ""),
+        with("OPTIONS", "Max-Forwards: 0\r\n", ""),
+        Ask { uri: "tel:+4930555010", ..Ask::new("INVITE") },
+        Ask { uri: "sips:100@192.0.2.10", ..Ask::new("INVITE") },
+    ] {
+        let mut rig = Rig::new();
+        rig.hears(phone(), &request.text());
+        let (server, message) = rig.request();
+        rig.answers(server, &message, 404);
+        rig.settles();
+    }
+}
+
+#[test]
+fn the_ack_of_a_stateless_refusal_is_dropped() {
+    let mut rig = Rig::new();
+    let invite = with("INVITE", "Require: 100rel\r\n", "");
+    refused(&mut rig, &invite.text());
+    rig.hears(phone(), &invite.but("ACK").to_tag("x").text());
+    assert!(rig.sent().is_empty() && rig.told().is_empty());
+    rig.settles();
+}
+
+#[test]
+fn what_cannot_be_read_gets_its_status_unless_it_must_not_be_answered() {
+    let mut rig = Rig::new();
+    let text = Ask::new("OPTIONS").text();
+    for (broken, code) in [
+        (text.replace("CSeq: 1 OPTIONS", "CSeq: 99999999999 OPTIONS"), 400),
+        (text.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE"), 400),
+        (text.replace("Content-Length: 0", "Content-Length: 9"), 400),
+        (text.replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), 505),
+    ] {
+        let refusal = refused(&mut rig, &broken);
+        assert!(refusal.starts_with(&format!("SIP/2.0 {code} ")), "{refusal}");
+        assert!(header(&refusal, "To").contains(";tag="));
+        assert_eq!(header(&refusal, "Call-ID"), "call-of-bob");
+        assert_eq!(refused(&mut rig, &broken), refusal);
+    }
+    for silent in [
+        Ask::new("ACK").text().replace("Content-Length: 0", "Content-Length: 9"),
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1\r\n\r\n".into(),
+        "OPTIONS sip:a SIP/2.0\r\nFrom: x\r\n\r\n".into(),
+        "\r\n\r\n".into(),
+        "\0\0\0\0".into(),
+        String::new(),
+    ] {
+        rig.hears(phone(), &silent);
+        assert!(rig.sent().is_empty() && rig.told().is_empty(), "{silent}");
+    }
+    rig.settles();
+}
+
+#[test]
+fn a_stream_without_frames_is_answered_and_closed() {
+    let mut rig = Rig::new();
+    let flow = tcp("192.0.2.1:40000", 7);
+    let text = Ask::new("INVITE").text().replace("Content-Length: 0\r\n", "");
+    rig.hears_bytes(flow, text.as_bytes(), true);
+    let (to, refusal) = rig.sent_to().remove(0);
+    assert_eq!(to, flow);
+    assert!(refusal.starts_with("SIP/2.0 400 "));
+    assert_eq!(rig.endpoint.poll_close(), Some(flow));
+    assert_eq!(rig.endpoint.poll_close(), None);
+    rig.hears_bytes(flow, b"garbage", true);
+    assert!(rig.sent().is_empty());
+    assert_eq!(rig.endpoint.poll_close(), Some(flow));
+    assert!(rig.told().is_empty());
+    rig.settles();
+}
+
+#[test]
+fn too_many_transactions_leave_room_for_dialogs_alone() {
+    let mut rig = Rig::new();
+    rig.endpoint.most = 4;
+    let options = Ask::new("OPTIONS");
+    for cseq in 1..=4 {
+        rig.hears(phone(), &Ask { cseq, ..options.clone() }.text());
+    }
+    assert_eq!(rig.told().len(), 4);
+    let refusal = refused(&mut rig, &Ask { cseq: 5, ..options.clone() }.text());
+    assert!(refusal.starts_with("SIP/2.0 503 "));
+    assert!(refusal.contains("\r\nRetry-After: "));
+    rig.hears(phone(), &Ask { cseq: 6, ..Ask::new("BYE").to_tag("x") }.text());
+    assert_eq!(rig.told().len(), 1);
+    assert!(
+        refused(&mut rig, &Ask { cseq: 7, ..Ask::new("BYE").to_tag("x") }.text())
+            .starts_with("SIP/2.0 503 ")
+    );
+    rig.settles();
+}
+
+#[test]
+fn an_old_backlog_takes_no_new_calls() {
+    let mut rig = Rig::new();
+    let invite = Ask::new("INVITE").text();
+    let bye = Ask::new("BYE").to_tag("x").text();
+    let received = rig.now;
+    for (text, told) in [(invite, 0), (bye, 1)] {
+        let late = Datagram { flow: phone(), received, bytes: text.as_bytes(), broken: false };
+        rig.endpoint.receive(received + ms(101), late);
+        assert_eq!(rig.told().len(), told);
+    }
+    assert!(rig.one().starts_with("SIP/2.0 503 "));
+    rig.now += ms(101);
+    rig.settles();
+}
+
+#[test]
+fn a_dismissed_request_leaves_no_trace() {
+    let mut rig = Rig::new();
+    let register = Ask::new("REGISTER").text();
+    for _ in 0..2 {
+        rig.hears(phone(), &register);
+        let (server, request) = rig.request();
+        let challenge = Outgoing::response(Status::of(401), &request, Some("ours"));
+        rig.endpoint.dismiss(server, challenge);
+        assert_eq!(rig.ladder(), ["401 Unauthorized"]);
+        assert_eq!(rig.endpoint.open(), 0);
+        rig.answers(server, &request, 200);
+        assert!(rig.sent().is_empty());
+    }
+    rig.settles();
+}
