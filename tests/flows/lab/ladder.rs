@@ -1,0 +1,71 @@
+//! The ladder: who said what to whom, and when; for the eyes of a phone engineer.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+const WIDTH: usize = 30;
+
+/// Messages in the order they were sent.
+#[derive(Default)]
+pub(crate) struct Ladder {
+    columns: Vec<String>,
+    lines: Vec<(Duration, String, String, String, bool)>,
+}
+
+impl Ladder {
+    /// A message from one party to another; `lost` on its way.
+    pub(crate) fn note(&mut self, at: Duration, from: &str, to: &str, what: &str, lost: bool) {
+        for name in [from, to] {
+            if !self.columns.iter().any(|known| known == name) {
+                self.columns.push(name.to_owned());
+            }
+        }
+        self.lines.push((at, from.to_owned(), to.to_owned(), what.to_owned(), lost));
+    }
+
+    /// Carriers on the left, the switch in the middle, phones on the right.
+    pub(crate) fn draw(&self) -> String {
+        let mut columns = self.columns.clone();
+        columns.sort_by_key(|name| match name.as_str() {
+            carrier if carrier.starts_with("north") || carrier.starts_with("south") => 0,
+            "tonspur" => 1,
+            _ => 2,
+        });
+        let place = |name: &String| {
+            columns.iter().position(|known| known == name).expect("a column") * WIDTH + 10
+        };
+        let mut drawing = String::new();
+        let mut head = vec![b' '; columns.len() * WIDTH];
+        for name in &columns {
+            let at = place(name).saturating_sub(name.len() / 2);
+            head[at..at + name.len()].copy_from_slice(name.as_bytes());
+        }
+        let _ = writeln!(drawing, "{}", String::from_utf8_lossy(&head).trim_end());
+        for (at, from, to, what, lost) in &self.lines {
+            let mut line: Vec<char> = vec![' '; columns.len() * WIDTH];
+            let stamp: Vec<char> = format!("{:>7}", at.as_millis()).chars().collect();
+            line[..stamp.len()].copy_from_slice(&stamp);
+            for name in &columns {
+                line[place(name)] = '|';
+            }
+            let (start, end) = (place(from), place(to));
+            let (left, right) = (start.min(end) + 1, start.max(end));
+            line[left..right].fill('-');
+            if *lost {
+                line[(left + right) / 2 + 8] = 'x';
+            }
+            if end > start {
+                line[right - 1] = '>'
+            } else {
+                line[left] = '<'
+            }
+            let text: String = format!(" {what} ").chars().take(WIDTH - 5).collect();
+            let middle = left + (WIDTH - 1 - text.chars().count()) / 2;
+            for (step, letter) in text.chars().enumerate() {
+                line[middle + step] = letter;
+            }
+            let _ = writeln!(drawing, "{}", line.iter().collect::<String>().trim_end());
+        }
+        drawing
+    }
+}

@@ -1,0 +1,294 @@
+//! One party of the lab, as a story speaks of it.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tonspur::phone::{Identity, Manners, Phone, Received, tone_level};
+
+use super::world::World;
+
+/// How long a party waits for what it expects, at most.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The tone of the phone at that place: no two alike, all inside G.711's band.
+pub(crate) fn tone(place: usize) -> f64 {
+    400.0 + 150.0 * place as f64
+}
+
+/// See the module. Every method returns the party, so that a story reads in one breath.
+#[derive(Clone)]
+pub(crate) struct Party {
+    world: Rc<RefCell<World>>,
+    place: usize,
+}
+
+impl Party {
+    pub(super) fn carrier(world: &Rc<RefCell<World>>, trunk: &str) -> Party {
+        let mut inside = world.borrow_mut();
+        let (ip, more) = match trunk {
+            "north" => (
+                [192, 0, 2, 9],
+                inside.phones.iter().filter(|(name, _)| name.starts_with("north")).count(),
+            ),
+            _ => (
+                [192, 0, 2, 10],
+                inside.phones.iter().filter(|(name, _)| name.starts_with("south")).count(),
+            ),
+        };
+        let port = 5060 + 2 * more as u16;
+        let name = if more == 0 { trunk.to_owned() } else { format!("{trunk} {}", more + 1) };
+        let identity = Identity {
+            user: format!("+4930123456{more}"),
+            domain: "carrier.example".into(),
+            password: String::new(),
+            sip: SocketAddr::from((ip, port)),
+            rtp: SocketAddr::from((ip, 7000 + 2 * more as u16)),
+            proxy: inside.proxy(true),
+        };
+        Party::new(world, &mut inside, name, identity)
+    }
+
+    pub(super) fn phone(world: &Rc<RefCell<World>>, agent: &str) -> Party {
+        let mut inside = world.borrow_mut();
+        let user = inside.settings().agents[agent].user.clone();
+        let more = inside.phones.iter().filter(|(name, _)| name.starts_with(agent)).count();
+        let number: u8 =
+            user.parse::<u16>().map_or(0, |user| (user % 100) as u8) + 20 * (more as u8 + 1);
+        let name = if more == 0 { agent.to_owned() } else { format!("{agent} {}", more + 1) };
+        let identity = Identity {
+            password: match user.as_str() {
+                "201" => "bob and the bees".into(),
+                "202" => "alice in the attic".into(),
+                _ => "carol of the bells".into(),
+            },
+            user,
+            domain: inside.settings().domain.clone(),
+            sip: SocketAddr::from(([10, 0, 0, number], 5060)),
+            rtp: SocketAddr::from(([10, 0, 0, number], 7000)),
+            proxy: inside.proxy(false),
+        };
+        Party::new(world, &mut inside, name, identity)
+    }
+
+    fn new(
+        world: &Rc<RefCell<World>>,
+        inside: &mut World,
+        name: String,
+        identity: Identity,
+    ) -> Party {
+        let seed = 0x1000 + 77 * inside.phones.len() as u64;
+        let place = inside.add(name, Phone::new(identity, Manners::SCRIPTED, seed));
+        Party { world: Rc::clone(world), place }
+    }
+
+    /// Lets the phone act now.
+    fn acts(&self, act: impl FnOnce(&mut Phone, std::time::Instant)) -> &Party {
+        {
+            let mut world = self.world.borrow_mut();
+            let now = world.now;
+            act(&mut world.phones[self.place].1, now);
+            world.flush();
+        }
+        self
+    }
+
+    /// From now on repeats what is not answered, and answers what is polite to answer.
+    pub(crate) fn is_polite(self) -> Party {
+        self.acts(|phone, _| phone.set_manners(Manners::POLITE));
+        self
+    }
+
+    /// Rings, and answers by itself.
+    pub(crate) fn answers_after(self, span: Duration) -> Party {
+        self.acts(|phone, _| {
+            phone.set_manners(Manners { answers_after: Some(span), ..Manners::POLITE })
+        });
+        self
+    }
+
+    /// Knows these payload types alone.
+    pub(crate) fn speaks_only(self, codecs: &[u8]) -> Party {
+        self.acts(|phone, _| phone.set_codecs(codecs));
+        self
+    }
+
+    pub(crate) fn registers(self) -> Party {
+        self.acts(|phone, now| phone.register(now, Duration::from_secs(600)));
+        self.expects("401 Unauthorized").expects("200 OK");
+        self
+    }
+
+    pub(crate) fn invites(&self, number: &str) -> &Party {
+        self.acts(|phone, now| phone.invite(now, number))
+    }
+
+    /// Waits for a message that begins so; what else came is gone.
+    pub(crate) fn expects(&self, what: &str) -> &Party {
+        self.receives(what);
+        self
+    }
+
+    /// The same, and gives the message.
+    pub(crate) fn receives(&self, what: &str) -> Received {
+        self.receives_within(what, PATIENCE)
+    }
+
+    pub(crate) fn receives_within(&self, what: &str, limit: Duration) -> Received {
+        let place = self.place;
+        let mut found = None;
+        let mut others = Vec::new();
+        let came = self.world.borrow_mut().until(limit, |world| {
+            while found.is_none()
+                && let Some(message) = world.phones[place].1.take()
+            {
+                if message.summary().starts_with(what) {
+                    found = Some(message);
+                } else {
+                    others.push(message.summary().to_owned());
+                }
+            }
+            found.is_some()
+        });
+        if !came {
+            let world = self.world.borrow();
+            panic!(
+                "{} waited for {what:?} and got {others:?}\n{}",
+                world.phones[place].0,
+                world.ladder.draw()
+            );
+        }
+        found.expect("it came")
+    }
+
+    /// Nothing that begins so comes within `span`.
+    pub(crate) fn gets_no(&self, what: &str, span: Duration) -> &Party {
+        let mut world = self.world.borrow_mut();
+        world.advance(span);
+        while let Some(message) = world.phones[self.place].1.take() {
+            assert!(!message.summary().starts_with(what), "{what} came\n{}", world.ladder.draw());
+        }
+        drop(world);
+        self
+    }
+
+    /// An INVITE comes within `limit`, and is answered with 180.
+    pub(crate) fn rings(&self, limit: Duration) -> &Party {
+        self.receives_within("INVITE", limit);
+        self.acts(|phone, now| phone.answer(now, 180, "Ringing"))
+    }
+
+    /// 200 to the INVITE, and its ACK.
+    pub(crate) fn answers(&self) -> &Party {
+        self.replies(200, "OK").expects("ACK")
+    }
+
+    /// Any answer to the INVITE that rings.
+    pub(crate) fn replies(&self, status: u16, phrase: &str) -> &Party {
+        self.acts(|phone, now| phone.answer(now, status, phrase))
+    }
+
+    /// Any answer to any request.
+    pub(crate) fn answers_to(&self, request: &Received, status: u16, phrase: &str) -> &Party {
+        self.acts(|phone, now| phone.respond(now, request, status, phrase, None))
+    }
+
+    /// 200 to a re-INVITE, with the direction that it allows.
+    pub(crate) fn agrees_to(&self, request: &Received) -> &Party {
+        self.acts(|phone, now| {
+            let sdp = phone.description(request.mirrored());
+            phone.respond(now, request, 200, "OK", Some(&sdp));
+        })
+    }
+
+    pub(crate) fn acks(&self) -> &Party {
+        self.acts(|phone, now| phone.ack(now))
+    }
+
+    pub(crate) fn cancels(&self) -> &Party {
+        self.acts(|phone, now| phone.cancel(now))
+    }
+
+    pub(crate) fn reinvites(&self, direction: &str) -> &Party {
+        self.acts(|phone, now| phone.reinvite(now, direction))
+    }
+
+    /// BYE, and its 200.
+    pub(crate) fn hangs_up(&self) -> &Party {
+        self.acts(|phone, now| phone.bye(now)).expects("200 OK")
+    }
+
+    /// BYE, whatever becomes of it.
+    pub(crate) fn says_bye(&self) -> &Party {
+        self.acts(|phone, now| phone.bye(now))
+    }
+
+    /// The far side's BYE, answered.
+    pub(crate) fn is_hung_up(&self) -> &Party {
+        let bye = self.receives("BYE");
+        self.answers_to(&bye, 200, "OK")
+    }
+
+    pub(crate) fn presses(&self, digit: char) -> &Party {
+        self.acts(|phone, now| phone.voice.press(now, digit))
+    }
+
+    pub(crate) fn presses_by_info(&self, digit: char) -> &Party {
+        self.acts(|phone, now| phone.info(now, digit)).expects("200 OK")
+    }
+
+    pub(crate) fn options(&self) -> &Party {
+        self.acts(|phone, now| phone.options(now))
+    }
+
+    /// Only what comes from now on counts as heard.
+    pub(crate) fn forgets_what_it_heard(&self) -> &Party {
+        self.acts(|phone, _| phone.voice.heard.clear())
+    }
+
+    /// What it heard since it last forgot.
+    pub(crate) fn heard(&self) -> Vec<i16> {
+        self.world.borrow().phones[self.place].1.voice.heard.clone()
+    }
+
+    /// Heard the other's tone, loud and clear, and not its own.
+    pub(crate) fn hears(&self, other: &Party) -> &Party {
+        let heard = self.heard();
+        assert!(heard.len() >= 4_000, "half a second at least: {} samples", heard.len());
+        let (theirs, own) =
+            (tone_level(&heard, tone(other.place)), tone_level(&heard, tone(self.place)));
+        assert!(theirs > 7_000.0 && own < 500.0, "theirs {theirs:.0}, own {own:.0}");
+        self
+    }
+
+    pub(crate) fn hears_nothing_of(&self, other: &Party) -> &Party {
+        let level = tone_level(&self.heard(), tone(other.place));
+        assert!(level < 500.0, "{level:.0}");
+        self
+    }
+
+    /// Waits until a whole prompt was heard as it lies in the shipped file, sample for sample but for G.711.
+    pub(crate) fn hears_prompt(&self, name: &str) -> &Party {
+        let path = format!("{}/sip-profiles/prompts/{name}.wav", env!("CARGO_MANIFEST_DIR"));
+        let mut wav = hound::WavReader::open(&path).expect("a shipped prompt");
+        let prompt: Vec<i16> = wav.samples().map(|sample| sample.expect("a sample")).collect();
+        let place = self.place;
+        let came = self
+            .world
+            .borrow_mut()
+            .until(PATIENCE, |world| world.phones[place].1.voice.heard.len() >= prompt.len());
+        assert!(came, "{name} was not played to its end");
+        let heard = self.heard();
+        let off = prompt.iter().zip(&heard).filter(|(said, heard)| {
+            (i32::from(**said) - i32::from(**heard)).abs() > 40 + i32::from(**said).abs() / 12
+        });
+        assert_eq!(off.count(), 0, "{name} sounds otherwise");
+        self
+    }
+
+    /// Where it sits among the phones; its tone follows from it.
+    pub(crate) fn tone(&self) -> f64 {
+        tone(self.place)
+    }
+}
