@@ -6,7 +6,10 @@ use crate::wire::sip::message::{Malformed, Status};
 
 /// What follows the word `Digest`, values without their quotes.
 #[derive(Debug)]
-pub(super) struct Fields<'a>(Vec<(&'a [u8], &'a [u8])>);
+pub(super) struct Fields<'a>(Vec<Field<'a>>);
+
+/// Name and value.
+type Field<'a> = (&'a [u8], &'a [u8]);
 
 impl<'a> Fields<'a> {
     /// Reads one header line. `Ok(None)`: it is of another scheme.
@@ -20,7 +23,7 @@ impl<'a> Fields<'a> {
         let mut reader = Reader { rest: rest.trim_ascii_start(), whole: line.len() };
         let mut fields = Vec::with_capacity(10);
         while let Some((name, value)) = reader.next()? {
-            if fields.iter().any(|(other, _): &(&[u8], &[u8])| other.eq_ignore_ascii_case(name)) {
+            if fields.iter().any(|(other, _): &Field<'_>| other.eq_ignore_ascii_case(name)) {
                 return Err(reader.malformed("a digest field twice"));
             }
             fields.push((name, value));
@@ -30,7 +33,7 @@ impl<'a> Fields<'a> {
 
     /// A value as it stands between its quotes: what digests are computed over.
     pub(super) fn raw(&self, name: &str) -> Option<&'a [u8]> {
-        let found = |(other, _): &&(&[u8], &[u8])| other.eq_ignore_ascii_case(name.as_bytes());
+        let found = |(other, _): &&Field<'_>| other.eq_ignore_ascii_case(name.as_bytes());
         self.0.iter().find(found).map(|(_, value)| *value)
     }
 
@@ -55,7 +58,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn next(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, Malformed> {
+    fn next(&mut self) -> Result<Option<Field<'a>>, Malformed> {
         while let [b',' | b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = self.rest {
             self.rest = rest;
         }

@@ -122,6 +122,7 @@ impl Clients {
         let Some((flow, via)) = self.via(flow, branch) else { return };
         let mut bytes = Vec::with_capacity(512);
         ack.write(Some(&via), &mut bytes);
+        bytes.shrink_to_fit();
         out.send(flow, &bytes);
         let Some(Client { exchange: Exchange::Invite { forks, .. }, .. }) =
             self.open.get_mut(&client.0)
@@ -202,6 +203,8 @@ impl Clients {
                             }
                             None if forks.len() == FORKS => false,
                             None => {
+                                // Nearly always the only one, and 64,000 of them linger.
+                                forks.reserve_exact(1);
                                 forks.push(Fork { tag: tag.into(), ack: None });
                                 true
                             }
@@ -441,6 +444,7 @@ fn derived(invite: &[u8], method: &Method, to: Option<&[u8]>, reason: Option<&st
     }
     add(&[b"Content-Length: 0"]);
     add(&[]);
+    bytes.shrink_to_fit();
     bytes
 }
 

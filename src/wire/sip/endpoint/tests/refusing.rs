@@ -189,3 +189,45 @@ fn a_dismissed_request_leaves_no_trace() {
     }
     rig.settles();
 }
+
+#[test]
+fn no_garbled_message_breaks_it_or_stays() {
+    let mut rig = Rig::new();
+    let mut chance = Ids::new([8; 32]);
+    let client = rig.asks(Method::Invite, phone());
+    let ours = rig.one();
+    let credentials =
+        "Authorization: Digest username=\"a\", realm=\"b\", nonce=\"c\", nc=00000001\r\n";
+    let seeds = [
+        Ask { headers: credentials, ..Ask::new("INVITE") }.text(),
+        Ask::new("CANCEL").text(),
+        Ask::new("ACK").to_tag("ours").text(),
+        Ask::new("BYE").to_tag("ours").text(),
+        answer_to(&ours, 180, "x"),
+        answer_to(&ours, 200, "x"),
+        answer_to(&ours, 486, "x"),
+    ];
+    for round in 0..20_000u32 {
+        let mut bytes = seeds[round as usize % seeds.len()].clone().into_bytes();
+        for _ in 0..=chance.word() % 4 {
+            let at = chance.word() as usize % bytes.len();
+            let piece = at..(at + chance.word() as usize % 9).min(bytes.len());
+            match chance.word() % 4 {
+                0 => bytes[at] = chance.word().to_be_bytes()[0],
+                1 => drop(bytes.drain(piece)),
+                2 => bytes.insert(at, b"\r\n\0;,:<>\"\xff="[chance.word() as usize % 11]),
+                _ => bytes.extend_from_within(piece),
+            }
+        }
+        rig.hears_bytes(phone(), &bytes, round % 16 == 0);
+        for event in rig.told() {
+            if let Event::Request { server, request, .. } = event {
+                rig.answers(server, &request, if round % 2 == 0 { 200 } else { 404 });
+            }
+        }
+        while rig.endpoint.poll_transmit().is_some() {}
+        rig.advance(ms(1));
+    }
+    rig.endpoint.cancel(rig.now, client, None);
+    rig.settles();
+}
