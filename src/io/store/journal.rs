@@ -2,6 +2,11 @@
 //!
 //! A locked or full database keeps the entries waiting in memory, in order; the thread tries until it succeeds.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "patience with a locked database is measured here, nothing is decided by it"
+)]
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -54,6 +59,13 @@ pub struct Journal {
 enum Item {
     Entry(EntryId, Entry),
     Find(Query),
+}
+
+/// One commit, and the question that is to see it.
+#[derive(Debug, Default)]
+struct Batch {
+    entries: Vec<(EntryId, Entry)>,
+    question: Option<Query>,
 }
 
 #[derive(Debug, Default)]
@@ -194,8 +206,8 @@ impl Backlog {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next commit: entries, and the question that ends it. `None` when it is time to end.
-    fn take(&self) -> Option<(Vec<(EntryId, Entry)>, Option<Query>)> {
+    /// The next commit. `None` when it is time to end.
+    fn take(&self) -> Option<Batch> {
         let mut waiting = self.lock();
         while waiting.items.is_empty() && waiting.end == End::No {
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -203,17 +215,16 @@ impl Backlog {
         if waiting.items.is_empty() || waiting.end == End::Abandoned {
             return None;
         }
-        let mut entries = Vec::new();
-        let mut question = None;
-        while entries.len() < COMMIT && question.is_none() {
+        let mut batch = Batch::default();
+        while batch.entries.len() < COMMIT && batch.question.is_none() {
             match waiting.items.pop_front() {
-                Some(Item::Entry(id, entry)) => entries.push((id, entry)),
-                Some(Item::Find(query)) => question = Some(query),
+                Some(Item::Entry(id, entry)) => batch.entries.push((id, entry)),
+                Some(Item::Find(query)) => batch.question = Some(query),
                 None => break,
             }
         }
-        waiting.in_flight = entries.len();
-        Some((entries, question))
+        waiting.in_flight = batch.entries.len();
+        Some(batch)
     }
 
     /// Waits before another try; `false` if it is time to end.
@@ -246,7 +257,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, tell: &(impl Fn(Report) + Send + Sync)) {
-        while let Some((entries, question)) = self.backlog.take() {
+        while let Some(Batch { entries, question }) = self.backlog.take() {
             if !self.commit(&entries) {
                 break;
             }
