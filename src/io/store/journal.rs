@@ -79,6 +79,8 @@ struct Waiting {
     items: VecDeque<Item>,
     /// Being committed.
     in_flight: usize,
+    /// The last try to commit failed.
+    troubled: bool,
     end: End,
 }
 
@@ -153,6 +155,11 @@ impl Journal {
     /// Entries that are not committed.
     pub fn waiting(&self) -> usize {
         self.backlog.lock().len()
+    }
+
+    /// Whether the database could not be written when it was last tried.
+    pub fn is_troubled(&self) -> bool {
+        self.backlog.lock().troubled
     }
 
     /// Commits everything appended and ends, within `patience`; what could not be written by then is lost, and counted.
@@ -261,7 +268,11 @@ impl Writer {
             if !self.commit(&entries) {
                 break;
             }
-            self.backlog.lock().in_flight = 0;
+            {
+                let mut waiting = self.backlog.lock();
+                waiting.in_flight = 0;
+                waiting.troubled = false;
+            }
             entries.iter().for_each(|(_, entry)| announce(entry));
             if let Some((last, _)) = entries.last() {
                 tell(Report::Stored(*last));
@@ -300,7 +311,11 @@ impl Writer {
                     return true;
                 }
                 (Err(error), before) => {
-                    let waiting = self.backlog.lock().len();
+                    let waiting = {
+                        let mut waiting = self.backlog.lock();
+                        waiting.troubled = true;
+                        waiting.len()
+                    };
                     trouble = Some(match before {
                         Some((since, told)) if now.duration_since(told) < REMIND => (since, told),
                         Some(_) | None => {
