@@ -645,3 +645,22 @@ fn history_is_filtered() {
         assert!(matches!(reader.call(nothing), Ok(Matches::None)), "{nothing:?}");
     }
 }
+
+#[test]
+fn a_full_disk_writes_nothing_by_halves() {
+    let place = Place::new();
+    let mut store = place.open().store;
+    let pages = "PRAGMA max_page_count = ";
+    let size: i64 =
+        store.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("read");
+    let limit = |store: &Store, pages: String| {
+        store.connection.query_row(&pages, [], |row| row.get::<_, i64>(0)).expect("set")
+    };
+    limit(&store, format!("{pages}{}", size + 2));
+    let many: Vec<Entry> = (1..=1_000).map(call).collect();
+    assert!(store.write(&many).is_err());
+    assert_eq!(place.reader().counts().expect("counted").calls, 0);
+    limit(&store, format!("{pages}1000000"));
+    store.write(&many).expect("there is room again");
+    assert_eq!(place.reader().counts().expect("counted").calls, 1_000);
+}
