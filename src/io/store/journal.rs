@@ -25,6 +25,9 @@ use crate::switch::retention::{Page, Query};
 pub const BACKLOG: usize = 100_000;
 /// Entries in one commit.
 const COMMIT: usize = 2_000;
+/// A commit waits so long for more to join it: alone, an entry costs a tenth of a millisecond and a flush of the disk. Nobody hears it:
+/// what waits for a commit is the first write of a recording, whose audio is in memory meanwhile.
+const GATHER: Duration = Duration::from_millis(20);
 /// A failed commit is tried again after so long, doubled up to the second.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// A failure that lasts is told again after so long.
@@ -77,6 +80,8 @@ struct Backlog {
 #[derive(Debug, Default)]
 struct Waiting {
     items: VecDeque<Item>,
+    /// How many of them are questions.
+    questions: usize,
     /// Being committed.
     in_flight: usize,
     /// The last try to commit failed.
@@ -136,14 +141,19 @@ impl Journal {
             return Err(Full(Box::new(entry)));
         }
         waiting.items.push_back(Item::Entry(id, entry));
-        self.backlog.changed.notify_all();
+        // In between, the writer sleeps on.
+        if matches!(waiting.items.len(), 1 | COMMIT) {
+            self.backlog.changed.notify_all();
+        }
         Ok(())
     }
 
     /// Asks a question; [`Report::Found`] answers it from what was appended before, all of it.
     pub fn find(&self, query: Query) {
         // The asker bounds these: retention has one page and a few admins under way.
-        self.backlog.lock().items.push_back(Item::Find(query));
+        let mut waiting = self.backlog.lock();
+        waiting.items.push_back(Item::Find(query));
+        waiting.questions += 1;
         self.backlog.changed.notify_all();
     }
 
@@ -219,6 +229,16 @@ impl Backlog {
         while waiting.items.is_empty() && waiting.end == End::No {
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        let until = Instant::now() + GATHER;
+        while waiting.questions == 0 && waiting.items.len() < COMMIT && waiting.end == End::No {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            waiting = (self.changed.wait_timeout(waiting, left))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
         if waiting.items.is_empty() || waiting.end == End::Abandoned {
             return None;
         }
@@ -226,7 +246,10 @@ impl Backlog {
         while batch.entries.len() < COMMIT && batch.question.is_none() {
             match waiting.items.pop_front() {
                 Some(Item::Entry(id, entry)) => batch.entries.push((id, entry)),
-                Some(Item::Find(query)) => batch.question = Some(query),
+                Some(Item::Find(query)) => {
+                    waiting.questions -= 1;
+                    batch.question = Some(query);
+                }
                 None => break,
             }
         }

@@ -1,3 +1,5 @@
+//! The retention job against a bench of a store and a disk.
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -218,6 +220,20 @@ fn many_go_page_by_page() {
     }
     assert_eq!(bench.run(), purged(&(1..=many).collect::<Vec<_>>()));
     assert_eq!(bench.finds, 3);
+}
+
+#[test]
+fn a_run_is_bounded_and_the_next_follows_at_once() {
+    let mut bench = Bench::new(None, vec![]);
+    for id in 1..=RUN as u64 + 1 {
+        bench = bench.keeps(id, "2029-01-01T00:00:00Z", 1);
+    }
+    assert!(matches!(bench.run(), Reply::RetentionRan { purged, .. } if purged.len() == RUN));
+    assert_eq!(bench.retention.deadline(), Some(bench.now.instant));
+    bench.retention.timeout(bench.now);
+    bench.settle();
+    assert!(bench.rows.is_empty());
+    assert_eq!(bench.retention.deadline(), Some(bench.now.instant + HOUR));
 }
 
 #[test]
