@@ -1,5 +1,7 @@
 //! The clock that the switch is given the time by: real, or with a calendar that can be stepped.
 
+#![expect(clippy::disallowed_methods, reason = "this is the clock")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -155,3 +155,154 @@ impl Desk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::io::store::{Matches, Reader, Recording, State};
+    use crate::media::{RecordingId, Samples, Sealed};
+    use crate::switch::journal::{Armed, CallId, Entry};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const SHORT: &str = "000000000001";
+    const LONG: &str = "000000000002";
+
+    struct Office {
+        place: tempfile::TempDir,
+        clock: Clock,
+    }
+
+    impl Office {
+        /// Two recordings, kept for one day and for five.
+        fn new() -> Office {
+            let office =
+                Office { place: tempfile::tempdir().expect("a folder"), clock: Clock::stepped() };
+            let now = office.clock.now().utc;
+            let mut entries = Vec::new();
+            for (id, days) in [(SHORT, 1), (LONG, 5)] {
+                let recording = RecordingId::parse(id).expect("an id");
+                let file = office.file(id);
+                std::fs::create_dir_all(file.parent().expect("a folder")).expect("created");
+                std::fs::write(&file, b"audio").expect("written");
+                entries.push(Entry::Armed(Armed {
+                    recording,
+                    call: CallId(1),
+                    agent: "bob".into(),
+                    path: format!("2020/01/07/{id}.wav"),
+                    policy: "short".into(),
+                    keep: DAY * days,
+                    at: now,
+                }));
+                let sealed = Sealed {
+                    length: Samples(8_000),
+                    sha256: [1; 32],
+                    bytes: 5,
+                    silences: vec![],
+                    gaps: vec![],
+                };
+                entries.push(Entry::Sealed { recording, sealed, at: now });
+            }
+            office.store().write(&entries).expect("written");
+            office
+        }
+
+        fn state(&self) -> std::path::PathBuf {
+            self.place.path().join(".state")
+        }
+
+        fn file(&self, id: &str) -> std::path::PathBuf {
+            self.place.path().join(format!("2020/01/07/{id}.wav"))
+        }
+
+        fn store(&self) -> Store {
+            let now = self.clock.now().utc;
+            Store::open(&self.state(), self.place.path(), now).expect("opens").store
+        }
+
+        fn run(&self, calendar: Calendar) -> Reply {
+            run(&self.state(), self.place.path(), &self.clock, calendar).expect("runs")
+        }
+
+        fn hold(&self, id: &str) -> Reply {
+            hold(&self.state(), self.place.path(), &self.clock, id, "court").expect("asked")
+        }
+
+        fn release(&self, id: &str) -> Reply {
+            release(&self.state(), self.place.path(), &self.clock, id).expect("asked")
+        }
+
+        fn row(&self, id: &str) -> Recording {
+            let reader = Reader::open(&self.state()).expect("opens");
+            match reader.recording(id).expect("read") {
+                Matches::One(row) => row,
+                Matches::None | Matches::Many => panic!("{id}"),
+            }
+        }
+    }
+
+    fn purged(ids: &[&str]) -> Reply {
+        let purged = ids.iter().map(|id| (*id).to_owned()).collect();
+        Reply::RetentionRan { purged, failed: vec![] }
+    }
+
+    #[test]
+    fn what_is_due_goes_and_leaves_a_tombstone() {
+        let office = Office::new();
+        assert_eq!(office.run(Calendar::Checked), purged(&[]));
+        office.clock.advance(DAY);
+        assert_eq!(office.run(Calendar::Checked), purged(&[SHORT]));
+        assert!(!office.file(SHORT).exists());
+        assert!(office.file(LONG).exists());
+        assert_eq!(office.row(SHORT).state(), State::Purged);
+        assert_eq!(office.row(LONG).state(), State::Sealed);
+    }
+
+    #[test]
+    fn a_hold_set_without_a_switch_holds() {
+        let office = Office::new();
+        assert_eq!(office.hold(SHORT), Reply::Done);
+        office.clock.advance(10 * DAY);
+        assert_eq!(office.run(Calendar::Checked), purged(&[LONG]));
+        assert!(office.file(SHORT).exists());
+        assert_eq!(office.row(SHORT).legal_hold.as_deref(), Some("court"));
+        assert_eq!(office.release(SHORT), Reply::Done);
+        assert_eq!(office.run(Calendar::Checked), purged(&[SHORT]));
+        assert!(matches!(office.hold(SHORT), Reply::NotFound { .. }), "it is gone");
+    }
+
+    #[test]
+    fn a_purge_that_was_cut_off_is_finished_unless_it_is_held_now() {
+        let office = Office::new();
+        let ordered = |id| Entry::PurgeOrdered {
+            recording: RecordingId::parse(id).expect("an id"),
+            policy: "short".into(),
+            at: office.clock.now().utc,
+        };
+        office.store().write(&[ordered(SHORT), ordered(LONG)]).expect("written");
+        assert_eq!(office.hold(SHORT), Reply::Done);
+        assert!(office.file(SHORT).exists());
+        assert!(!office.file(LONG).exists());
+        assert_eq!(office.row(SHORT).purge_ordered, None);
+        assert_eq!(office.row(LONG).state(), State::Purged);
+    }
+
+    #[test]
+    fn a_calendar_that_jumped_needs_an_admin_who_vouches_for_it() {
+        let office = Office::new();
+        assert_eq!(office.run(Calendar::Checked), purged(&[]));
+        office.clock.advance(400 * DAY);
+        assert!(matches!(office.run(Calendar::Checked), Reply::Refused { .. }));
+        assert!(office.file(SHORT).exists());
+        assert_eq!(office.run(Calendar::Vouched), purged(&[SHORT, LONG]));
+    }
+
+    #[test]
+    fn nothing_is_done_beside_a_switch() {
+        let office = Office::new();
+        let _switch = office.store();
+        let refused = run(&office.state(), office.place.path(), &office.clock, Calendar::Checked);
+        assert!(matches!(refused, Err(Error::Busy(_))));
+    }
+}

@@ -152,3 +152,121 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::io::store::Store;
+    use crate::media::{Samples, Sealed};
+    use crate::switch::journal::{Armed, CallId, Entry};
+    use crate::utc::Utc;
+
+    fn now() -> Utc {
+        Utc::parse("2030-01-07T09:00:00Z").expect("a time")
+    }
+
+    fn path(id: u64) -> String {
+        format!("2030/01/07/{id}.wav")
+    }
+
+    fn armed(id: u64) -> Entry {
+        Entry::Armed(Armed {
+            recording: RecordingId(id),
+            call: CallId(id),
+            agent: "bob".into(),
+            path: path(id),
+            policy: "short".into(),
+            keep: Duration::from_secs(1),
+            at: now(),
+        })
+    }
+
+    fn sealed(id: u64) -> Entry {
+        let sealed = Sealed {
+            length: Samples(8_000),
+            sha256: [1; 32],
+            bytes: 5,
+            silences: vec![],
+            gaps: vec![],
+        };
+        Entry::Sealed { recording: RecordingId(id), sealed, at: now() }
+    }
+
+    fn put(root: &Path, path: &str) {
+        let file = root.join(path);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("created");
+        std::fs::write(file, b"audio").expect("written");
+    }
+
+    fn compare(root: &Path, entries: &[Entry]) -> Report {
+        let state = root.join(".state");
+        let mut store = Store::open(&state, root, now()).expect("opens").store;
+        store.write(entries).expect("written");
+        reconcile(root, &Reader::open(&state).expect("opens")).expect("compared")
+    }
+
+    #[test]
+    fn rows_and_files_that_agree_are_no_news() {
+        let place = tempfile::tempdir().expect("a folder");
+        put(place.path(), &path(1));
+        put(place.path(), &(path(2) + ".part"));
+        put(place.path(), ".gitkeep");
+        let entries = [
+            armed(1),
+            sealed(1),
+            armed(2),
+            armed(3),
+            sealed(3),
+            Entry::Purged { recording: RecordingId(3), at: now() },
+        ];
+        let report = compare(place.path(), &entries);
+        assert!(report.is_clean(), "{report:?}");
+        assert_eq!(report.agreeing, 2);
+    }
+
+    #[test]
+    fn what_does_not_agree_is_named() {
+        let place = tempfile::tempdir().expect("a folder");
+        let root = place.path();
+        put(root, "2030/01/07/nobody.wav");
+        put(root, "2030/01/07/lost.wav.part");
+        put(root, &path(2));
+        put(root, &(path(2) + ".part"));
+        put(root, &path(3));
+        put(root, "notes.txt");
+        std::os::unix::fs::symlink("/etc", root.join("2030/01/08")).expect("linked");
+        let entries = [
+            armed(1),
+            sealed(1),
+            armed(2),
+            sealed(2),
+            armed(3),
+            sealed(3),
+            Entry::Purged { recording: RecordingId(3), at: now() },
+        ];
+        let report = compare(root, &entries);
+        assert_eq!(
+            report,
+            Report {
+                without_row: vec!["2030/01/07/nobody.wav".into()],
+                without_file: vec![(RecordingId(1), path(1))],
+                after_purge: vec![(RecordingId(3), path(3))],
+                stray_parts: vec![path(2) + ".part", "2030/01/07/lost.wav.part".into()],
+                strange: vec!["2030/01/08".into(), "notes.txt".into()],
+                agreeing: 1,
+            }
+        );
+        assert!(!report.is_clean());
+    }
+
+    #[test]
+    fn a_file_that_retention_is_deleting_is_not_missed() {
+        let place = tempfile::tempdir().expect("a folder");
+        let recording = RecordingId(1);
+        let ordered = Entry::PurgeOrdered { recording, policy: "short".into(), at: now() };
+        let report = compare(place.path(), &[armed(1), sealed(1), ordered]);
+        assert!(report.is_clean(), "{report:?}");
+    }
+}

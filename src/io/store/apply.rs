@@ -20,8 +20,8 @@ pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             .map(drop),
         Entry::AgentStatus { agent, status, at } => rows
             .prepare_cached(
-                "INSERT INTO agents (agent, status, at_us) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (agent) DO UPDATE SET status = ?2, at_us = ?3",
+                "INSERT INTO agents (agent, status, at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (agent) DO UPDATE SET status = ?2, at = ?3",
             )?
             .execute(params![agent, status.as_str(), micros(*at)])
             .map(drop),
@@ -40,44 +40,44 @@ pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
         }
         Entry::LegalHold { recording, reason, at } => rows
             .prepare_cached(
-                "UPDATE recordings SET legal_hold = 1, hold_reason = ?2, hold_us = ?3, released_us = NULL,
-                    purge_ordered_us = NULL, purge_policy = NULL
-                 WHERE id = ?1 AND purged_us IS NULL",
+                "UPDATE recordings SET legal_hold = 1, hold_reason = ?2, hold_at = ?3, released_at = NULL,
+                    purge_ordered_at = NULL, purge_policy = NULL
+                 WHERE id = ?1 AND purged_at IS NULL",
             )?
             .execute(params![recording.to_string(), reason, micros(*at)])
             .map(drop),
         Entry::Released { recording, at } => rows
             .prepare_cached(
-                "UPDATE recordings SET legal_hold = 0, released_us = ?2
+                "UPDATE recordings SET legal_hold = 0, released_at = ?2
                  WHERE id = ?1 AND legal_hold = 1",
             )?
             .execute(params![recording.to_string(), micros(*at)])
             .map(drop),
         Entry::PurgeOrdered { recording, policy, at } => rows
             .prepare_cached(
-                "UPDATE recordings SET purge_ordered_us = ?2, purge_policy = ?3
-                 WHERE id = ?1 AND purged_us IS NULL AND legal_hold = 0",
+                "UPDATE recordings SET purge_ordered_at = ?2, purge_policy = ?3
+                 WHERE id = ?1 AND purged_at IS NULL AND legal_hold = 0",
             )?
             .execute(params![recording.to_string(), micros(*at), policy])
             .map(drop),
         // The tombstone: what was deleted, when and why; nothing of the people in it.
         Entry::Purged { recording, at } => rows
             .prepare_cached(
-                "UPDATE recordings SET purged_us = ?2, agent = NULL, hold_reason = NULL,
+                "UPDATE recordings SET purged_at = ?2, agent = NULL, hold_reason = NULL,
                     silences = '', gaps = ''
-                 WHERE id = ?1 AND purged_us IS NULL",
+                 WHERE id = ?1 AND purged_at IS NULL",
             )?
             .execute(params![recording.to_string(), micros(*at)])
             .map(drop),
         Entry::RetentionRan { at, purged, failed } => rows
             .prepare_cached(
-                "INSERT INTO retention_runs (at_us, purged, failed) VALUES (?1, ?2, ?3)",
+                "INSERT INTO retention_runs (at, purged, failed) VALUES (?1, ?2, ?3)",
             )?
             .execute(params![micros(*at), number(*purged), number(*failed)])
             .map(drop),
         Entry::RetentionBlocked { why, at } => rows
             .prepare_cached(
-                "INSERT INTO retention_runs (at_us, purged, failed, blocked) VALUES (?1, 0, 0, ?2)",
+                "INSERT INTO retention_runs (at, purged, failed, blocked) VALUES (?1, 0, 0, ?2)",
             )?
             .execute(params![micros(*at), why])
             .map(drop),
@@ -87,7 +87,7 @@ pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
 fn bound(rows: &Connection, binding: &Binding) -> rusqlite::Result<()> {
     rows.prepare_cached(
         "INSERT OR REPLACE INTO bindings
-            (aor, contact, listener, transport, remote, expires_us, call_id, cseq, user_agent)
+            (aor, contact, listener, transport, remote, expires, call_id, cseq, user_agent)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
@@ -107,12 +107,18 @@ fn bound(rows: &Connection, binding: &Binding) -> rusqlite::Result<()> {
 fn call(rows: &Connection, cdr: &Cdr) -> rusqlite::Result<()> {
     let consent = cdr.consent.as_ref();
     rows.prepare_cached(
-        "INSERT OR REPLACE INTO calls
-            (id, direction, caller, callee, trunk, route, queue, agent, started_us, answered_us,
-             bridged_us, ended_us, end_cause, status, consent_mode, consent_answer, consent_key,
-             consent_us, consent_prompt, consent_prompt_sha256, consent_language, recording, unrecorded)
+        "INSERT INTO calls
+            (id, direction, caller, callee, trunk, route, queue, agent, started, answered,
+             bridged, ended, end_cause, status, consent_mode, consent_answer, consent_key,
+             consent_at, consent_prompt, consent_prompt_sha256, consent_language, recording, unrecorded)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-             ?20, ?21, ?22, ?23)",
+             ?20, ?21, ?22, ?23)
+         ON CONFLICT (id) DO UPDATE SET
+             direction = ?2, caller = ?3, callee = ?4, trunk = ?5, route = ?6, queue = ?7, agent = ?8,
+             started = ?9, answered = ?10, bridged = ?11, ended = ?12, end_cause = ?13, status = ?14,
+             consent_mode = ?15, consent_answer = ?16, consent_key = ?17, consent_at = ?18,
+             consent_prompt = ?19, consent_prompt_sha256 = ?20, consent_language = ?21,
+             recording = ?22, unrecorded = ?23",
     )?
     .execute(params![
         cdr.call.to_string(),
@@ -172,7 +178,7 @@ fn dialog_up(
 
 fn armed(rows: &Connection, armed: &Armed) -> rusqlite::Result<()> {
     rows.prepare_cached(
-        "INSERT INTO recordings (id, call, agent, path, policy, keep_us, armed_us)
+        "INSERT INTO recordings (id, call, agent, path, policy, keep_us, armed_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
@@ -197,9 +203,9 @@ pub(super) fn sealed(
     interrupted: bool,
 ) -> rusqlite::Result<()> {
     rows.prepare_cached(
-        "UPDATE recordings SET sealed_us = ?2, interrupted = ?3, frames = ?4, bytes = ?5, sha256 = ?6,
-            silences = ?7, gaps = ?8, due_us = ?2 + keep_us
-         WHERE id = ?1 AND purged_us IS NULL",
+        "UPDATE recordings SET sealed_at = ?2, interrupted = ?3, frames = ?4, bytes = ?5, sha256 = ?6,
+            silences = ?7, gaps = ?8, due_at = ?2 + keep_us
+         WHERE id = ?1 AND purged_at IS NULL",
     )?
     .execute(params![
         recording,
@@ -222,8 +228,8 @@ pub(super) fn failed(
     at: Utc,
 ) -> rusqlite::Result<()> {
     rows.prepare_cached(
-        "UPDATE recordings SET failed_us = ?2, cause = ?3, due_us = coalesce(due_us, ?2 + keep_us)
-         WHERE id = ?1 AND purged_us IS NULL",
+        "UPDATE recordings SET failed_at = ?2, cause = ?3, due_at = coalesce(due_at, ?2 + keep_us)
+         WHERE id = ?1 AND purged_at IS NULL",
     )?
     .execute(params![recording, micros(at), cause])
     .map(drop)

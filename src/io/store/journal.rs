@@ -2,6 +2,11 @@
 //!
 //! A locked or full database keeps the entries waiting in memory, in order; the thread tries until it succeeds.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "patience with a locked database is measured here, nothing is decided by it"
+)]
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -20,6 +25,9 @@ use crate::switch::retention::{Page, Query};
 pub const BACKLOG: usize = 100_000;
 /// Entries in one commit.
 const COMMIT: usize = 2_000;
+/// A commit waits so long for more to join it: alone, an entry costs a tenth of a millisecond and a flush of the disk. Nobody hears it:
+/// what waits for a commit is the first write of a recording, whose audio is in memory meanwhile.
+const GATHER: Duration = Duration::from_millis(20);
 /// A failed commit is tried again after so long, doubled up to the second.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// A failure that lasts is told again after so long.
@@ -56,6 +64,13 @@ enum Item {
     Find(Query),
 }
 
+/// One commit, and the question that is to see it.
+#[derive(Debug, Default)]
+struct Batch {
+    entries: Vec<(EntryId, Entry)>,
+    question: Option<Query>,
+}
+
 #[derive(Debug, Default)]
 struct Backlog {
     waiting: Mutex<Waiting>,
@@ -65,8 +80,12 @@ struct Backlog {
 #[derive(Debug, Default)]
 struct Waiting {
     items: VecDeque<Item>,
+    /// How many of them are questions.
+    questions: usize,
     /// Being committed.
     in_flight: usize,
+    /// The last try to commit failed.
+    troubled: bool,
     end: End,
 }
 
@@ -122,14 +141,19 @@ impl Journal {
             return Err(Full(Box::new(entry)));
         }
         waiting.items.push_back(Item::Entry(id, entry));
-        self.backlog.changed.notify_all();
+        // In between, the writer sleeps on.
+        if matches!(waiting.items.len(), 1 | COMMIT) {
+            self.backlog.changed.notify_all();
+        }
         Ok(())
     }
 
     /// Asks a question; [`Report::Found`] answers it from what was appended before, all of it.
     pub fn find(&self, query: Query) {
         // The asker bounds these: retention has one page and a few admins under way.
-        self.backlog.lock().items.push_back(Item::Find(query));
+        let mut waiting = self.backlog.lock();
+        waiting.items.push_back(Item::Find(query));
+        waiting.questions += 1;
         self.backlog.changed.notify_all();
     }
 
@@ -141,6 +165,11 @@ impl Journal {
     /// Entries that are not committed.
     pub fn waiting(&self) -> usize {
         self.backlog.lock().len()
+    }
+
+    /// Whether the database could not be written when it was last tried.
+    pub fn is_troubled(&self) -> bool {
+        self.backlog.lock().troubled
     }
 
     /// Commits everything appended and ends, within `patience`; what could not be written by then is lost, and counted.
@@ -194,26 +223,38 @@ impl Backlog {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next commit: entries, and the question that ends it. `None` when it is time to end.
-    fn take(&self) -> Option<(Vec<(EntryId, Entry)>, Option<Query>)> {
+    /// The next commit. `None` when it is time to end.
+    fn take(&self) -> Option<Batch> {
         let mut waiting = self.lock();
         while waiting.items.is_empty() && waiting.end == End::No {
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        let until = Instant::now() + GATHER;
+        while waiting.questions == 0 && waiting.items.len() < COMMIT && waiting.end == End::No {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            waiting = (self.changed.wait_timeout(waiting, left))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
         if waiting.items.is_empty() || waiting.end == End::Abandoned {
             return None;
         }
-        let mut entries = Vec::new();
-        let mut question = None;
-        while entries.len() < COMMIT && question.is_none() {
+        let mut batch = Batch::default();
+        while batch.entries.len() < COMMIT && batch.question.is_none() {
             match waiting.items.pop_front() {
-                Some(Item::Entry(id, entry)) => entries.push((id, entry)),
-                Some(Item::Find(query)) => question = Some(query),
+                Some(Item::Entry(id, entry)) => batch.entries.push((id, entry)),
+                Some(Item::Find(query)) => {
+                    waiting.questions -= 1;
+                    batch.question = Some(query);
+                }
                 None => break,
             }
         }
-        waiting.in_flight = entries.len();
-        Some((entries, question))
+        waiting.in_flight = batch.entries.len();
+        Some(batch)
     }
 
     /// Waits before another try; `false` if it is time to end.
@@ -246,11 +287,15 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, tell: &(impl Fn(Report) + Send + Sync)) {
-        while let Some((entries, question)) = self.backlog.take() {
+        while let Some(Batch { entries, question }) = self.backlog.take() {
             if !self.commit(&entries) {
                 break;
             }
-            self.backlog.lock().in_flight = 0;
+            {
+                let mut waiting = self.backlog.lock();
+                waiting.in_flight = 0;
+                waiting.troubled = false;
+            }
             entries.iter().for_each(|(_, entry)| announce(entry));
             if let Some((last, _)) = entries.last() {
                 tell(Report::Stored(*last));
@@ -289,7 +334,11 @@ impl Writer {
                     return true;
                 }
                 (Err(error), before) => {
-                    let waiting = self.backlog.lock().len();
+                    let waiting = {
+                        let mut waiting = self.backlog.lock();
+                        waiting.troubled = true;
+                        waiting.len()
+                    };
                     trouble = Some(match before {
                         Some((since, told)) if now.duration_since(told) < REMIND => (since, told),
                         Some(_) | None => {

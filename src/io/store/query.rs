@@ -24,14 +24,14 @@ fn due(
 ) -> rusqlite::Result<Vec<Kept>> {
     let beyond = match after {
         Some(_) => {
-            "AND (due_us, id) > (SELECT coalesce(due_us, 0), id FROM recordings WHERE id = ?3)"
+            "AND (due_at, id) > (SELECT coalesce(due_at, 0), id FROM recordings WHERE id = ?3)"
         }
         None => "AND ?3 IS NULL",
     };
     let query = format!(
         "SELECT {KEPT} FROM recordings
-         WHERE purged_us IS NULL AND legal_hold = 0 AND due_us <= ?1 {beyond}
-         ORDER BY due_us, id LIMIT ?2"
+         WHERE purged_at IS NULL AND legal_hold = 0 AND due_at <= ?1 {beyond}
+         ORDER BY due_at, id LIMIT ?2"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let after = after.map(|recording| recording.to_string());
@@ -40,7 +40,7 @@ fn due(
 
 fn one(rows: &Connection, recording: RecordingId) -> rusqlite::Result<Option<Kept>> {
     rows.prepare_cached(&format!(
-        "SELECT {KEPT} FROM recordings WHERE id = ?1 AND purged_us IS NULL"
+        "SELECT {KEPT} FROM recordings WHERE id = ?1 AND purged_at IS NULL"
     ))?
     .query_row([recording.to_string()], kept)
     .optional()

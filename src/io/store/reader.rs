@@ -112,10 +112,10 @@ impl Reader {
     pub fn calls(&self, filter: &CallFilter) -> Result<Vec<Cdr>, Error> {
         let query = format!(
             "SELECT {CALL} FROM calls
-             WHERE (?1 IS NULL OR started_us >= ?1) AND (?2 IS NULL OR started_us < ?2)
+             WHERE (?1 IS NULL OR started >= ?1) AND (?2 IS NULL OR started < ?2)
                 AND (?3 IS NULL OR agent = ?3) AND (?4 IS NULL OR queue = ?4)
                 AND (?5 = 0 OR consent_mode IS NOT NULL)
-             ORDER BY started_us DESC, id DESC LIMIT ?6"
+             ORDER BY started DESC, id DESC LIMIT ?6"
         );
         self.read(
             &query,
@@ -140,14 +140,14 @@ impl Reader {
 
     /// Recordings, the newest first.
     pub fn recordings(&self, filter: &RecordingFilter) -> Result<Vec<Recording>, Error> {
-        let state = filter.state.map_or("r.purged_us IS NULL", State::condition);
+        let state = filter.state.map_or("r.purged_at IS NULL", State::condition);
         let query = format!(
             "SELECT {RECORDING} FROM recordings AS r
-             WHERE {state} AND (?1 IS NULL OR r.armed_us >= ?1) AND (?2 IS NULL OR r.armed_us < ?2)
+             WHERE {state} AND (?1 IS NULL OR r.armed_at >= ?1) AND (?2 IS NULL OR r.armed_at < ?2)
                 AND (?3 IS NULL OR r.agent = ?3)
                 AND (?4 IS NULL OR ?4 = (SELECT queue FROM calls WHERE calls.id = r.call))
                 AND (?5 = 0 OR r.legal_hold = 1)
-             ORDER BY r.armed_us DESC, r.id DESC LIMIT ?6"
+             ORDER BY r.armed_at DESC, r.id DESC LIMIT ?6"
         );
         self.read(
             &query,
@@ -186,12 +186,13 @@ impl Reader {
     /// The last runs of retention, the newest first.
     pub fn retention_runs(&self, limit: usize) -> Result<Vec<RetentionRun>, Error> {
         self.read(
-            "SELECT at_us, purged, failed, blocked FROM retention_runs ORDER BY rowid DESC LIMIT ?1",
+            "SELECT at, purged, failed, blocked FROM retention_runs ORDER BY rowid DESC LIMIT ?1",
             params![self::limit(Some(limit))],
             |row| {
-                let count = |column| row.get::<_, i64>(column).map(|it| u64::try_from(it).unwrap_or(0));
+                let count =
+                    |column| row.get::<_, i64>(column).map(|it| u64::try_from(it).unwrap_or(0));
                 Ok(RetentionRun {
-                    at: rows::moment(row, "at_us")?,
+                    at: rows::moment(row, "at")?,
                     purged: count("purged")?,
                     failed: count("failed")?,
                     blocked: row.get("blocked")?,
@@ -218,7 +219,7 @@ impl Reader {
             interrupted: recordings(State::Interrupted.condition())?,
             failed: recordings(State::Failed.condition())?,
             purged: recordings(State::Purged.condition())?,
-            legal_holds: recordings("r.legal_hold = 1 AND r.purged_us IS NULL")?,
+            legal_holds: recordings("r.legal_hold = 1 AND r.purged_at IS NULL")?,
         })
     }
 

@@ -40,7 +40,7 @@ pub(super) fn memory(rows: &Connection) -> rusqlite::Result<Memory> {
             rows,
             &format!(
                 "SELECT id, path, coalesce(purge_policy, policy) AS policy FROM recordings
-                 WHERE purge_ordered_us IS NOT NULL AND purged_us IS NULL AND legal_hold = 0
+                 WHERE purge_ordered_at IS NOT NULL AND purged_at IS NULL AND legal_hold = 0
                  ORDER BY id LIMIT {ORDERS}"
             ),
             |row| Ok((rows::recording_id(row, "id")?, row.get("path")?, row.get("policy")?)),
@@ -52,9 +52,9 @@ pub(super) fn memory(rows: &Connection) -> rusqlite::Result<Memory> {
 /// When retention last ran and did its work.
 pub(super) fn ran(rows: &Connection) -> rusqlite::Result<Option<Utc>> {
     rows.query_row(
-        "SELECT at_us FROM retention_runs WHERE blocked IS NULL ORDER BY rowid DESC LIMIT 1",
+        "SELECT at FROM retention_runs WHERE blocked IS NULL ORDER BY rowid DESC LIMIT 1",
         [],
-        |row| rows::moment(row, "at_us"),
+        |row| rows::moment(row, "at"),
     )
     .optional()
 }
@@ -71,8 +71,8 @@ pub(super) fn finish(
     let mut finished = Interrupted::default();
     let open = all(
         connection,
-        "SELECT id, path, armed_us, failed_us FROM recordings
-         WHERE sealed_us IS NULL AND purged_us IS NULL ORDER BY armed_us, id",
+        "SELECT id, path, armed_at, failed_at FROM recordings
+         WHERE sealed_at IS NULL AND purged_at IS NULL ORDER BY armed_at, id",
         CutOff::read,
     )
     .map_err(&sql)?;
@@ -102,11 +102,11 @@ pub(super) fn finish(
     // The last known moment of a call: of its own, or the end of its recording.
     finished.calls = connection
         .execute(
-            "UPDATE calls SET end_cause = ?1, ended_us = max(
-                started_us, coalesce(answered_us, started_us), coalesce(bridged_us, started_us),
-                coalesce(consent_us, started_us),
-                coalesce((SELECT sealed_us FROM recordings WHERE recordings.id = calls.recording), started_us))
-             WHERE ended_us IS NULL",
+            "UPDATE calls SET end_cause = ?1, ended = max(
+                started, coalesce(answered, started), coalesce(bridged, started),
+                coalesce(consent_at, started),
+                coalesce((SELECT sealed_at FROM recordings WHERE recordings.id = calls.recording), started))
+             WHERE ended IS NULL",
             params![INTERRUPTED],
         )
         .map_err(&sql)?;
@@ -131,8 +131,8 @@ impl CutOff {
         Ok(CutOff {
             id: rows::recording_id(row, "id")?,
             path: row.get("path")?,
-            armed: rows::moment(row, "armed_us")?,
-            failed: rows::maybe(row, "failed_us")?.is_some(),
+            armed: rows::moment(row, "armed_at")?,
+            failed: rows::maybe(row, "failed_at")?.is_some(),
         })
     }
 }

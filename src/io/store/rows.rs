@@ -99,15 +99,15 @@ impl State {
     /// The same as a condition on `recordings AS r`.
     pub(super) fn condition(self) -> &'static str {
         match self {
-            State::Open => "r.purged_us IS NULL AND r.failed_us IS NULL AND r.sealed_us IS NULL",
+            State::Open => "r.purged_at IS NULL AND r.failed_at IS NULL AND r.sealed_at IS NULL",
             State::Sealed => {
-                "r.purged_us IS NULL AND r.failed_us IS NULL AND r.sealed_us IS NOT NULL AND r.interrupted = 0"
+                "r.purged_at IS NULL AND r.failed_at IS NULL AND r.sealed_at IS NOT NULL AND r.interrupted = 0"
             }
             State::Interrupted => {
-                "r.purged_us IS NULL AND r.failed_us IS NULL AND r.sealed_us IS NOT NULL AND r.interrupted = 1"
+                "r.purged_at IS NULL AND r.failed_at IS NULL AND r.sealed_at IS NOT NULL AND r.interrupted = 1"
             }
-            State::Failed => "r.purged_us IS NULL AND r.failed_us IS NOT NULL",
-            State::Purged => "r.purged_us IS NOT NULL",
+            State::Failed => "r.purged_at IS NULL AND r.failed_at IS NOT NULL",
+            State::Purged => "r.purged_at IS NOT NULL",
         }
     }
 }
@@ -130,9 +130,9 @@ impl Recording {
 }
 
 /// `recordings AS r`, and the queue of its call.
-pub(super) const RECORDING: &str = "r.id, r.call, r.agent, r.path, r.policy, r.keep_us, r.armed_us, r.sealed_us, \
-     r.interrupted, r.failed_us, r.cause, r.frames, r.bytes, r.sha256, r.silences, r.gaps, r.due_us, r.legal_hold, \
-     r.hold_reason, r.hold_us, r.purge_ordered_us, r.purged_us, \
+pub(super) const RECORDING: &str = "r.id, r.call, r.agent, r.path, r.policy, r.keep_us, r.armed_at, r.sealed_at, \
+     r.interrupted, r.failed_at, r.cause, r.frames, r.bytes, r.sha256, r.silences, r.gaps, r.due_at, r.legal_hold, \
+     r.hold_reason, r.hold_at, r.purge_ordered_at, r.purged_at, \
      (SELECT queue FROM calls WHERE calls.id = r.call) AS queue";
 
 pub(super) fn recording(row: &Row<'_>) -> Result<Recording> {
@@ -144,34 +144,34 @@ pub(super) fn recording(row: &Row<'_>) -> Result<Recording> {
         path: row.get("path")?,
         policy: row.get("policy")?,
         keep: span(row, "keep_us")?,
-        armed: moment(row, "armed_us")?,
-        sealed: maybe(row, "sealed_us")?,
+        armed: moment(row, "armed_at")?,
+        sealed: maybe(row, "sealed_at")?,
         interrupted: row.get("interrupted")?,
-        failed: maybe(row, "failed_us")?,
+        failed: maybe(row, "failed_at")?,
         cause: row.get("cause")?,
         length: count(row, "frames")?.map(Samples),
         bytes: count(row, "bytes")?,
         sha256: row.get("sha256")?,
         silences: read(row, "silences", silences)?,
         gaps: read(row, "gaps", gaps)?,
-        due: maybe(row, "due_us")?,
+        due: maybe(row, "due_at")?,
         legal_hold: row.get::<_, bool>("legal_hold")?.then_some(reason),
-        held: maybe(row, "hold_us")?,
-        purge_ordered: maybe(row, "purge_ordered_us")?,
-        purged: maybe(row, "purged_us")?,
+        held: maybe(row, "hold_at")?,
+        purge_ordered: maybe(row, "purge_ordered_at")?,
+        purged: maybe(row, "purged_at")?,
         queue: row.get("queue")?,
     })
 }
 
 pub(super) const KEPT: &str =
-    "id, path, policy, keep_us, armed_us, sealed_us, failed_us, due_us, legal_hold";
+    "id, path, policy, keep_us, armed_at, sealed_at, failed_at, due_at, legal_hold";
 
 pub(super) fn kept(row: &Row<'_>) -> Result<Kept> {
-    let since = match maybe(row, "sealed_us")? {
+    let since = match maybe(row, "sealed_at")? {
         Some(sealed) => sealed,
-        None => match maybe(row, "failed_us")? {
+        None => match maybe(row, "failed_at")? {
             Some(failed) => failed,
-            None => moment(row, "armed_us")?,
+            None => moment(row, "armed_at")?,
         },
     };
     Ok(Kept {
@@ -184,8 +184,8 @@ pub(super) fn kept(row: &Row<'_>) -> Result<Kept> {
     })
 }
 
-pub(super) const CALL: &str = "id, direction, caller, callee, trunk, route, queue, agent, started_us, answered_us, \
-     bridged_us, ended_us, end_cause, status, consent_mode, consent_answer, consent_key, consent_us, consent_prompt, \
+pub(super) const CALL: &str = "id, direction, caller, callee, trunk, route, queue, agent, started, answered, \
+     bridged, ended, end_cause, status, consent_mode, consent_answer, consent_key, consent_at, consent_prompt, \
      consent_prompt_sha256, consent_language, recording, unrecorded";
 
 pub(super) fn call(row: &Row<'_>) -> Result<Cdr> {
@@ -194,7 +194,7 @@ pub(super) fn call(row: &Row<'_>) -> Result<Cdr> {
         Some(_) => Some(ConsentRecord {
             mode: read(row, "consent_mode", consent_mode)?,
             answer: answer(row)?,
-            at: moment(row, "consent_us")?,
+            at: moment(row, "consent_at")?,
             prompt: row.get("consent_prompt")?,
             prompt_sha256: row.get("consent_prompt_sha256")?,
             language: row.get("consent_language")?,
@@ -213,10 +213,10 @@ pub(super) fn call(row: &Row<'_>) -> Result<Cdr> {
         route: row.get("route")?,
         queue: row.get("queue")?,
         agent: row.get("agent")?,
-        started: moment(row, "started_us")?,
-        answered: maybe(row, "answered_us")?,
-        bridged: maybe(row, "bridged_us")?,
-        ended: maybe(row, "ended_us")?,
+        started: moment(row, "started")?,
+        answered: maybe(row, "answered")?,
+        bridged: maybe(row, "bridged")?,
+        ended: maybe(row, "ended")?,
         end_cause: row.get("end_cause")?,
         status: row.get("status")?,
         consent,
@@ -230,7 +230,7 @@ pub(super) fn binding(row: &Row<'_>) -> Result<Binding> {
         aor: row.get("aor")?,
         contact: row.get("contact")?,
         flow: flow(row, "remote")?,
-        expires: moment(row, "expires_us")?,
+        expires: moment(row, "expires")?,
         call_id: row.get("call_id")?,
         cseq: row.get("cseq")?,
         user_agent: row.get("user_agent")?,

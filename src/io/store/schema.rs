@@ -1,6 +1,6 @@
 //! The tables, as numbered steps: a database is brought up to date one after the other, and a copy is kept of what it was.
 //!
-//! Moments are microseconds since 1970 UTC (`_us`), identifiers are written as everywhere, digests are hexadecimal.
+//! Moments are microseconds since 1970 UTC, `keep_us` is microseconds, identifiers are written as everywhere, digests are hexadecimal.
 
 use std::path::{Path, PathBuf};
 
@@ -24,24 +24,24 @@ CREATE TABLE calls (
     route TEXT,
     queue TEXT,
     agent TEXT,
-    started_us INTEGER NOT NULL,
-    answered_us INTEGER,
-    bridged_us INTEGER,
-    ended_us INTEGER,
+    started INTEGER NOT NULL,
+    answered INTEGER,
+    bridged INTEGER,
+    ended INTEGER,
     end_cause TEXT,
     status INTEGER,
     consent_mode TEXT,
     consent_answer TEXT,
     consent_key TEXT,
-    consent_us INTEGER,
+    consent_at INTEGER,
     consent_prompt TEXT,
     consent_prompt_sha256 TEXT,
     consent_language TEXT,
     recording TEXT,
     unrecorded TEXT
 ) WITHOUT ROWID;
-CREATE INDEX calls_started ON calls (started_us, id);
-CREATE INDEX calls_open ON calls (id) WHERE ended_us IS NULL;
+CREATE INDEX calls_started ON calls (started, id);
+CREATE INDEX calls_open ON calls (id) WHERE ended IS NULL;
 
 CREATE TABLE bindings (
     aor TEXT NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE bindings (
     listener INTEGER NOT NULL,
     transport TEXT NOT NULL,
     remote TEXT NOT NULL,
-    expires_us INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
     call_id TEXT NOT NULL,
     cseq INTEGER NOT NULL,
     user_agent TEXT NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE bindings (
 CREATE TABLE agents (
     agent TEXT NOT NULL PRIMARY KEY,
     status TEXT NOT NULL,
-    at_us INTEGER NOT NULL
+    at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE dialogs (
@@ -83,37 +83,37 @@ CREATE TABLE recordings (
     path TEXT NOT NULL,
     policy TEXT NOT NULL,
     keep_us INTEGER NOT NULL,
-    armed_us INTEGER NOT NULL,
-    sealed_us INTEGER,
+    armed_at INTEGER NOT NULL,
+    sealed_at INTEGER,
     interrupted INTEGER NOT NULL DEFAULT 0,
-    failed_us INTEGER,
+    failed_at INTEGER,
     cause TEXT,
     frames INTEGER,
     bytes INTEGER,
     sha256 TEXT,
     silences TEXT NOT NULL DEFAULT '',
     gaps TEXT NOT NULL DEFAULT '',
-    due_us INTEGER,
+    due_at INTEGER,
     legal_hold INTEGER NOT NULL DEFAULT 0,
     hold_reason TEXT,
-    hold_us INTEGER,
-    released_us INTEGER,
-    purge_ordered_us INTEGER,
+    hold_at INTEGER,
+    released_at INTEGER,
+    purge_ordered_at INTEGER,
     purge_policy TEXT,
-    purged_us INTEGER
+    purged_at INTEGER
 ) WITHOUT ROWID;
-CREATE INDEX recordings_armed ON recordings (armed_us, id);
-CREATE INDEX recordings_due ON recordings (due_us, id) WHERE purged_us IS NULL AND legal_hold = 0;
-CREATE INDEX recordings_open ON recordings (id) WHERE sealed_us IS NULL AND purged_us IS NULL;
-CREATE INDEX recordings_ordered ON recordings (id) WHERE purge_ordered_us IS NOT NULL AND purged_us IS NULL;
+CREATE INDEX recordings_armed ON recordings (armed_at, id);
+CREATE INDEX recordings_due ON recordings (due_at, id) WHERE purged_at IS NULL AND legal_hold = 0;
+CREATE INDEX recordings_open ON recordings (id) WHERE sealed_at IS NULL AND purged_at IS NULL;
+CREATE INDEX recordings_ordered ON recordings (id) WHERE purge_ordered_at IS NOT NULL AND purged_at IS NULL;
 
 CREATE TABLE retention_runs (
-    at_us INTEGER NOT NULL,
+    at INTEGER NOT NULL,
     purged INTEGER NOT NULL,
     failed INTEGER NOT NULL,
     blocked TEXT
 );
-CREATE INDEX retention_runs_at ON retention_runs (at_us);
+CREATE INDEX retention_runs_at ON retention_runs (at);
 ";
 
 /// The schema that `connection` has; an error if it is newer than ours or not ours at all.

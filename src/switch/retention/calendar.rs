@@ -103,20 +103,3 @@ fn jumped(before: Now, now: Now) -> String {
         before.utc, now.utc
     )
 }
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3_600);
-
-    fn start() -> Now {
-        Now { instant: Instant::now(), utc: Utc::parse("2030-01-07T09:00:00Z").expect("a time") }
-    }
-
-    fn later(now: Now, real: Duration, shown: Duration) -> Now {
-        Now { instant: now.instant + real, utc: now.utc.after(shown) }
-    }
-}

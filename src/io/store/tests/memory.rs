@@ -1,0 +1,257 @@
+//! What a restart remembers and finishes, and what history shows.
+
+use super::*;
+
+#[test]
+fn a_restart_remembers_bindings_agents_and_dialogs() {
+    let place = Place::new();
+    let binding = |contact: &str| Binding {
+        aor: "101".into(),
+        contact: contact.into(),
+        flow: flow(),
+        expires: now().after(DAY),
+        call_id: "a@b".into(),
+        cseq: 7,
+        user_agent: "Phone/1".into(),
+    };
+    let dialog = Remembered {
+        call_id: "c@d".into(),
+        local: "<sip:us>;tag=1".into(),
+        remote: "<sip:them>;tag=2".into(),
+        target: "sip:them@192.0.2.1".into(),
+        routes: vec!["<sip:a;lr>".into(), "<sip:b;lr>".into()],
+        local_seq: 3,
+        flow: flow(),
+    };
+    let up = |tag: &str| Entry::DialogUp {
+        call: CallId(5),
+        local_tag: tag.into(),
+        dialog: dialog.clone(),
+    };
+    let status = |status| Entry::AgentStatus { agent: "bob".into(), status, at: now() };
+    let entries = [
+        Entry::Bound(binding("sip:1")),
+        Entry::Bound(binding("sip:2")),
+        Entry::Unbound { aor: "101".into(), contact: "sip:1".into() },
+        status(AgentStatus::Available),
+        status(AgentStatus::OnBreak),
+        up("t1"),
+        up("t2"),
+        Entry::DialogDown { local_tag: "t1".into() },
+        Entry::RetentionRan { at: now(), purged: 1, failed: 0 },
+        Entry::RetentionBlocked { why: "it jumped".into(), at: now().after(400 * DAY) },
+    ];
+    place.open().store.write(&entries).expect("written");
+    let memory = place.open().memory;
+    assert_eq!(memory.bindings, [binding("sip:2")]);
+    assert_eq!(memory.agents, [("bob".to_owned(), AgentStatus::OnBreak)]);
+    assert_eq!(memory.dialogs, [(CallId(5), "t2".to_owned(), dialog)]);
+    assert_eq!(memory.retention_ran, Some(now()));
+    let runs = place.reader().retention_runs(10).expect("read");
+    assert_eq!(runs[0].blocked.as_deref(), Some("it jumped"));
+    assert_eq!(runs[1].purged, 1);
+}
+
+#[test]
+fn a_call_is_read_back_as_it_was_written() {
+    let place = Place::new();
+    let mut whole = cdr(9);
+    whole.agent = Some("bob".into());
+    whole.answered = Some(now().after(Duration::from_secs(1)));
+    whole.bridged = Some(now().after(Duration::from_secs(9)));
+    whole.ended = Some(now().after(Duration::from_secs(60)));
+    whole.end_cause = Some("caller hung up".into());
+    whole.status = Some(486);
+    whole.consent = Some(ConsentRecord {
+        mode: ConsentMode::ExpressAll,
+        answer: ConsentAnswer::Declined('2'),
+        at: now(),
+        prompt: "consent".into(),
+        prompt_sha256: "00ff".into(),
+        language: "de".into(),
+    });
+    whole.recording = Some(RecordingId(9));
+    whole.unrecorded = Some("the caller declined".into());
+    place.open().store.write(&[call(9), Entry::Call(Box::new(whole.clone()))]).expect("written");
+
+    let Ok(Matches::One(read)) = place.reader().call(&CallId(9).to_string()) else {
+        panic!("one call")
+    };
+    assert_eq!(format!("{read:?}"), format!("{whole:?}"));
+    assert_eq!((read.from, read.to), (whole.from, whole.to));
+}
+
+#[test]
+fn what_a_crash_cut_off_is_finished() {
+    let place = Place::new();
+    let mut bridged = cdr(1);
+    bridged.bridged = Some(now().after(Duration::from_secs(5)));
+    bridged.recording = Some(RecordingId(1));
+    let mut over = cdr(3);
+    over.ended = Some(now());
+    over.end_cause = Some("agent hung up".into());
+    let entries = [
+        Entry::Call(Box::new(bridged)),
+        call(2),
+        Entry::Call(Box::new(over)),
+        Entry::Armed(armed(1)),
+        Entry::Armed(armed(2)),
+    ];
+    place.open().store.write(&entries).expect("written");
+
+    let first = armed(1).path;
+    let finish = |path: &str| {
+        if path == first { Ok(sealed(60)) } else { Err("no audio reached the disk".to_owned()) }
+    };
+    let later = now().after(DAY);
+    let opened = Store::open_with(&place.state(), place.0.path(), later, &finish).expect("opens");
+    assert_eq!(
+        opened.interrupted,
+        Interrupted {
+            calls: 2,
+            finished: vec![RecordingId(1)],
+            lost: vec![(RecordingId(2), "no audio reached the disk".to_owned())],
+        }
+    );
+    let reader = place.reader();
+    let call = |id| match reader.call(&CallId(id).to_string()) {
+        Ok(Matches::One(cdr)) => (cdr.ended, cdr.end_cause),
+        other => panic!("{other:?}"),
+    };
+    let interrupted = Some(INTERRUPTED.to_owned());
+    assert_eq!(call(1), (Some(now().after(Duration::from_secs(60))), interrupted.clone()));
+    assert_eq!(call(2), (Some(now()), interrupted));
+    assert_eq!(call(3), (Some(now()), Some("agent hung up".to_owned())));
+
+    let recordings = reader.recordings(&RecordingFilter::default()).expect("read");
+    let states: Vec<State> = recordings.iter().map(Recording::state).collect();
+    assert_eq!(states, [State::Failed, State::Interrupted]);
+    assert_eq!(recordings[1].sealed, Some(now().after(Duration::from_secs(60))));
+    assert_eq!(recordings[1].due, Some(now().after(Duration::from_secs(60) + 30 * DAY)));
+    assert_eq!(recordings[1].sha256.as_deref(), Some("ab".repeat(32).as_str()));
+    assert_eq!(recordings[1].silences, sealed(60).silences);
+    assert_eq!(recordings[1].gaps, sealed(60).gaps);
+
+    drop(opened);
+    assert_eq!(place.open().interrupted, Interrupted::default(), "finished once");
+}
+
+#[test]
+fn what_is_left_of_a_failed_recording_is_adopted() {
+    let place = Place::new();
+    let recording = RecordingId(1);
+    let entries = [
+        Entry::Armed(armed(1)),
+        Entry::RecordingFailed { recording, cause: "disk full".into(), at: now() },
+    ];
+    place.open().store.write(&entries).expect("written");
+    assert_eq!(place.open().interrupted, Interrupted::default(), "there is nothing to adopt");
+
+    let part = place.0.path().join(armed(1).path + ".part");
+    std::fs::create_dir_all(part.parent().expect("a folder")).expect("created");
+    std::fs::write(&part, b"some audio").expect("written");
+    let opened = Store::open_with(&place.state(), place.0.path(), now(), &|_| Ok(sealed(3)));
+    assert_eq!(opened.expect("opens").interrupted.finished, [recording]);
+    let Ok(Matches::One(row)) = place.reader().recording(&recording.to_string()) else {
+        panic!("one recording")
+    };
+    assert_eq!(row.state(), State::Failed);
+    assert_eq!(row.cause.as_deref(), Some("disk full"));
+    assert_eq!(row.length, Some(Samples(24_000)));
+}
+
+#[test]
+fn a_purge_order_survives_and_a_legal_hold_takes_it_back() {
+    let place = Place::new();
+    let order =
+        |id| Entry::PurgeOrdered { recording: RecordingId(id), policy: "old".into(), at: now() };
+    let hold =
+        |id| Entry::LegalHold { recording: RecordingId(id), reason: "court".into(), at: now() };
+    let mut entries = Vec::new();
+    for id in 1..=3 {
+        entries.extend([Entry::Armed(armed(id)), seal(id, "2030-01-07T09:01:00Z")]);
+    }
+    // Held after the order; held before it; not held.
+    entries.extend([order(1), hold(1), hold(2), order(2), order(3)]);
+    place.open().store.write(&entries).expect("written");
+    let opened = place.open();
+    assert_eq!(opened.memory.purges, [(RecordingId(3), armed(3).path, "old".to_owned())]);
+    let query = Query::Due { at: at("2040-01-01T00:00:00Z"), after: None, limit: 10 };
+    let page = opened.store.answer(query).expect("answered");
+    let found: Vec<u64> = page.found.iter().map(|kept| kept.recording.0).collect();
+    assert_eq!(found, [3]);
+
+    let mut store = opened.store;
+    store.write(&[Entry::Released { recording: RecordingId(2), at: now() }]).expect("written");
+    assert_eq!(store.answer(query).expect("answered").found.len(), 2);
+    let one = store.answer(Query::One { recording: RecordingId(1) }).expect("answered").found;
+    assert!(one[0].legal_hold);
+}
+
+#[test]
+fn a_tombstone_proves_the_deletion_and_names_nobody() {
+    let place = Place::new();
+    let recording = RecordingId(1);
+    let entries = [
+        Entry::Armed(armed(1)),
+        seal(1, "2030-01-07T09:01:00Z"),
+        Entry::PurgeOrdered { recording, policy: "support".into(), at: now().after(31 * DAY) },
+        Entry::Purged { recording, at: now().after(31 * DAY) },
+    ];
+    place.open().store.write(&entries).expect("written");
+    let reader = place.reader();
+    assert_eq!(reader.recordings(&RecordingFilter::default()).expect("read"), []);
+    let filter = RecordingFilter { state: Some(State::Purged), ..RecordingFilter::default() };
+    let tombstones = reader.recordings(&filter).expect("read");
+    let [tombstone] = &tombstones[..] else { panic!("one tombstone") };
+    assert_eq!(tombstone.state(), State::Purged);
+    assert_eq!(tombstone.agent, None);
+    assert_eq!(tombstone.sha256.as_deref(), Some("ab".repeat(32).as_str()));
+    assert_eq!(tombstone.length, Some(Samples(480_000)));
+    assert_eq!(tombstone.purged, Some(now().after(31 * DAY)));
+    assert_eq!(tombstone.policy, "support");
+}
+
+#[test]
+fn history_is_filtered() {
+    let place = Place::new();
+    let mut entries = Vec::new();
+    for id in 1..=4 {
+        let mut cdr = cdr(id);
+        cdr.started = now().after(DAY * u32::try_from(id).expect("small"));
+        cdr.queue = Some(if id % 2 == 0 { "sales" } else { "support" }.to_owned());
+        let armed = Armed { at: cdr.started, ..armed(id) };
+        entries.extend([Entry::Call(Box::new(cdr)), Entry::Armed(armed)]);
+    }
+    entries.push(seal(4, "2030-01-12T09:00:00Z"));
+    place.open().store.write(&entries).expect("written");
+    let reader = place.reader();
+    let calls = |filter: CallFilter| -> Vec<u64> {
+        reader.calls(&filter).expect("read").iter().map(|cdr| cdr.call.0).collect()
+    };
+    let since = Some(now().after(2 * DAY));
+    assert_eq!(calls(CallFilter { since, ..CallFilter::default() }), [4, 3, 2]);
+    assert_eq!(calls(CallFilter { until: since, ..CallFilter::default() }), [1]);
+    assert_eq!(calls(CallFilter { queue: Some("sales".into()), ..CallFilter::default() }), [4, 2]);
+    assert_eq!(calls(CallFilter { limit: Some(1), ..CallFilter::default() }), [4]);
+    assert!(calls(CallFilter { agent: Some("bob".into()), ..CallFilter::default() }).is_empty());
+    assert!(calls(CallFilter { consent: true, ..CallFilter::default() }).is_empty());
+
+    let recordings = |filter: RecordingFilter| -> Vec<u64> {
+        reader.recordings(&filter).expect("read").iter().map(|row| row.recording.0).collect()
+    };
+    let sales = RecordingFilter { queue: Some("sales".into()), ..RecordingFilter::default() };
+    assert_eq!(recordings(sales), [4, 2]);
+    let open = RecordingFilter { state: Some(State::Open), since, ..RecordingFilter::default() };
+    assert_eq!(recordings(open), [3, 2]);
+    let bobs = RecordingFilter { agent: Some("bob".into()), ..RecordingFilter::default() };
+    assert_eq!(recordings(bobs).len(), 4);
+    let held = RecordingFilter { legal_hold: true, ..RecordingFilter::default() };
+    assert!(recordings(held).is_empty());
+    assert!(matches!(reader.call("0000"), Ok(Matches::Many)));
+    assert!(matches!(reader.call("00000000000"), Ok(Matches::Many)));
+    assert!(matches!(reader.recording("000000000003"), Ok(Matches::One(_))));
+    for nothing in ["", "z", "' OR 1=1 --"] {
+        assert!(matches!(reader.call(nothing), Ok(Matches::None)), "{nothing:?}");
+    }
+}
