@@ -627,9 +627,9 @@ fn silence_is_told_once_per_episode_and_only_while_we_listen() {
     room.passes(Duration::from_millis(29_999));
     assert_eq!(room.events, []);
     room.passes(Duration::from_millis(1));
-    assert_eq!(room.events, [silent.clone()]);
+    assert_eq!(room.events, std::slice::from_ref(&silent));
     room.passes(Duration::from_secs(300));
-    assert_eq!(room.events, [silent.clone()]);
+    assert_eq!(room.events, std::slice::from_ref(&silent));
     a.says(&mut room, 1);
     a.says(&mut room, 1);
     room.passes(Duration::from_millis(30_000));
@@ -741,4 +741,56 @@ fn a_third_port_takes_over_a_bridge_and_nothing_is_left_when_all_are_closed() {
     assert!(room.relay.deadline().is_some());
     room.closes(c);
     assert_eq!(room.relay.deadline(), None);
+}
+
+#[test]
+fn a_port_goes_on_at_another_relay_where_it_was() {
+    let (library, prompt) = library(10);
+    let mut room = Room::with(library);
+    let mut a = Phone::new(A);
+    room.connects(A, a.remote());
+    a.says(&mut room, 1);
+    room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Once });
+    room.passes(Duration::from_millis(70));
+    let released = room.relay.release(A).expect("it is there");
+    let library = Arc::clone(&room.relay.library);
+    let first = std::mem::replace(&mut room.relay, Relay::new(library));
+    assert!(!first.places.contains_key(&A));
+    room.relay.adopt(released);
+    a.says(&mut room, 1);
+    room.passes(Duration::from_millis(200));
+    is_one_stream(&room.rtp(A), OUR_SSRC[0]);
+    assert_eq!(room.events, [Event::Played { port: A, play: PlayId(1) }]);
+    assert_eq!(room.closes(A).received, 2);
+    assert_eq!(room.relay.deadline(), None);
+}
+
+#[test]
+fn our_reports_cite_theirs_and_go_where_rtp_proved_the_way() {
+    let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
+    let signalled = a.remote().rtcp.expect("it has one");
+    a.address = "203.0.113.7:61001".parse().expect("it is one");
+    for _ in 0..6 {
+        a.says(&mut room, 1);
+    }
+    room.passes(Duration::from_secs(20));
+    let to_a = |sent: &Sent| sent.component == Component::Rtcp && sent.port == A;
+    assert!(
+        !room.sent.iter().any(to_a),
+        "{signalled} is not where the phone is, and nothing else is known"
+    );
+
+    let from = SocketAddr::new(a.address.ip(), 61_002);
+    let sender =
+        rtcp::Sender { ntp: rtcp::Ntp(0x1_2345_6789_abcd), timestamp: 0, packets: 1, octets: 160 };
+    let mut space = [0; rtcp::LONGEST];
+    let length = rtcp::write(&mut space, a.ssrc, 1, Some(sender), None);
+    let heard_at = room.now;
+    room.relay.receive(room.now, A, Component::Rtcp, from, &mut space[..length]);
+    room.passes(Duration::from_secs(10));
+    let report = room.sent.iter().find(|sent| to_a(sent)).expect("reports go there now");
+    assert_eq!(report.to, from);
+    assert_eq!(report.bytes[24..28], sender.ntp.middle().to_be_bytes());
+    let since = rtcp::Ntp::elapsed(report.at - heard_at).middle();
+    assert_eq!(report.bytes[28..32], since.to_be_bytes());
 }
