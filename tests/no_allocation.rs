@@ -1,5 +1,7 @@
 //! In the steady state a packet allocates nothing: bridged, converted from law to law, tapped; nor does a prompt's piece or a report.
 
+#![expect(clippy::disallowed_methods, reason = "a test begins at some instant")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
