@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::latch::{Latch, Verdict, is_sendable};
 use super::outgoing::{Outgoing, Steady, mix, samples};
 use super::prompt::{Library, PIECE, Playing, Step};
+use super::schedule::Errand;
 use super::tap::Side;
 use super::{PlayId, PortId, Remote, Statistics};
 use crate::wire::rtp::g711::{self, Codec};
@@ -374,6 +375,16 @@ impl Port {
         // While silence lasts, look on at that pace: what is heard again is then missed in time.
         self.watch_at = Some(if silent { now + silence } else { self.heard_at + silence });
         (tell, self.watch_at)
+    }
+
+    /// All that it waits for.
+    pub(super) fn errands(&self) -> impl Iterator<Item = (Instant, Errand)> {
+        let planned = [
+            (self.piece_due(), Errand::Play),
+            (Some(self.report_at), Errand::Report),
+            (self.watch_at, Errand::Watch),
+        ];
+        planned.into_iter().filter_map(|(at, errand)| Some((at?, errand)))
     }
 
     /// What has gone through so far.

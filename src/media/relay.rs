@@ -1,7 +1,6 @@
 //! The relay: one worker's ports. Packets come in, are checked, counted, tapped, rewritten in place and go out; prompts are paced.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,40 +33,21 @@ pub struct Send {
     pub length: usize,
 }
 
-/// By port number. The switch numbers ports, not the peers, so a fixed hash is no way in for anybody.
-pub type ByPort<T> = HashMap<PortId, T, BuildHasherDefault<Numbered>>;
-
-/// The hash of numbers that were given out one by one.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Numbered(u64);
-
-impl Hasher for Numbered {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Relay {
     library: Arc<Library>,
-    places: ByPort<usize>,
+    places: BTreeMap<PortId, usize>,
     ports: Vec<Option<Port>>,
     free: Vec<usize>,
     taps: Vec<Option<Tapped>>,
     schedule: Schedule,
     events: VecDeque<Event>,
 }
+
+/// A port on its way from one relay to another.
+#[derive(Debug)]
+pub struct Released(Box<Port>);
 
 #[derive(Debug)]
 struct Tapped {
@@ -82,12 +62,12 @@ impl Relay {
     pub fn new(library: Arc<Library>) -> Relay {
         Relay {
             library,
-            places: ByPort::default(),
+            places: BTreeMap::new(),
             ports: Vec::new(),
             free: Vec::new(),
             taps: Vec::new(),
             schedule: Schedule::default(),
-            events: VecDeque::new(),
+            events: VecDeque::with_capacity(64),
         }
     }
 
@@ -98,12 +78,25 @@ impl Relay {
         }
         let opened = Port::new(now, port, ssrc);
         self.schedule.add(opened.report_at(), port, Errand::Report);
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.ports.push(None);
-            self.ports.len() - 1
-        });
-        self.ports[place] = Some(opened);
-        self.places.insert(port, place);
+        self.put_in(opened);
+    }
+
+    /// Takes a port out, whole, to be given to another relay; its bridge and its tap end.
+    pub fn release(&mut self, port: PortId) -> Option<Released> {
+        self.take_out(port).map(|port| Released(Box::new(port)))
+    }
+
+    /// Takes in a port that another relay released: it goes on where it was, streams, latch, counters and prompt.
+    pub fn adopt(&mut self, released: Released) {
+        let port = *released.0;
+        let id = port.id;
+        if self.places.contains_key(&id) {
+            return;
+        }
+        for (at, errand) in port.errands() {
+            self.schedule.add(at, id, errand);
+        }
+        self.put_in(port);
     }
 
     /// `Connect`, `Bridge`, `Unbridge`, `Play`, `Stop`, `Close`; the others are not the relay's. `Close` gives `Event::Closed`.
@@ -291,26 +284,39 @@ impl Relay {
     fn unbridge(&mut self, place: usize) {
         let peer = self.place(Some(place)).and_then(|port| port.peer);
         for side in [Some(place), peer] {
-            if let Some(port) = self.place(side) {
-                if port.peer.take().is_some() {
-                    port.cut_relayed();
-                }
+            if let Some(port) = self.place(side)
+                && port.peer.take().is_some()
+            {
+                port.cut_relayed();
             }
         }
     }
 
     fn close(&mut self, id: PortId) {
-        let Some(&place) = self.places.get(&id) else { return };
+        if let Some(port) = self.take_out(id) {
+            self.events.push_back(Event::Closed { port: id, statistics: port.statistics() });
+        }
+    }
+
+    fn put_in(&mut self, port: Port) {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.ports.push(None);
+            self.ports.len() - 1
+        });
+        self.places.insert(port.id, place);
+        self.ports[place] = Some(port);
+    }
+
+    fn take_out(&mut self, id: PortId) -> Option<Port> {
+        let &place = self.places.get(&id)?;
         self.unbridge(place);
         self.untap_port(place);
         self.places.remove(&id);
-        if let Some(port) = self.ports[place].take() {
-            self.free.push(place);
-            self.events.push_back(Event::Closed { port: id, statistics: port.statistics() });
-        }
+        self.free.push(place);
         if self.places.is_empty() {
             self.schedule.clear();
         }
+        self.ports[place].take()
     }
 
     fn untap_port(&mut self, place: usize) {

@@ -10,6 +10,9 @@ use crate::wire::rtp::packet::{self, Fresh, Header};
 use crate::wire::rtp::rtcp;
 use crate::wire::sdp::negotiation::Direction;
 
+mod keys;
+mod paced;
+
 const A: PortId = PortId(1);
 const B: PortId = PortId(2);
 const PIECE: Duration = Duration::from_millis(20);
@@ -261,37 +264,6 @@ fn legs_of_two_laws_understand_each_other() {
 }
 
 #[test]
-fn prompt_bridge_music_and_bridge_again_are_one_stream() {
-    let (library, prompt) = library(5);
-    let mut room = Room::with(library);
-    let (a, mut b) = (Phone::new(A), Phone::new(B));
-    room.connects(A, a.remote());
-    room.connects(B, b.remote());
-    let play = |repeat| Command::Play { port: A, prompt, play: PlayId(1), repeat };
-    room.tells(play(Repeat::Once));
-    room.passes(Duration::from_millis(137));
-    for _ in 0..2 {
-        room.tells(Command::Bridge { a: A, b: B });
-        for _ in 0..7 {
-            b.says(&mut room, 1).expect("a hears b");
-            room.passes(PIECE);
-        }
-        room.tells(Command::Unbridge { port: B });
-        assert!(b.says(&mut room, 1).is_none());
-        room.passes(Duration::from_millis(333));
-        room.tells(play(Repeat::Forever));
-        room.passes(Duration::from_millis(500));
-        b.ssrc += 1;
-        b.says(&mut room, 1);
-        b.says(&mut room, 1);
-    }
-    let packets = room.rtp(A);
-    is_one_stream(&packets, OUR_SSRC[0]);
-    let spurts = packets.iter().filter(|packet| packet.header().marker).count();
-    assert_eq!(spurts, 5, "prompt, bridge, music, bridge, music");
-}
-
-#[test]
 fn a_new_ssrc_or_clock_of_the_far_side_does_not_break_the_stream() {
     let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
     for round in 0..5u32 {
@@ -389,99 +361,6 @@ fn is_one_stream_by_sequence(packets: &[Sent]) {
 }
 
 #[test]
-fn comfort_noise_and_keepalives_leave_no_hole() {
-    let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
-    for payload_type in [13, 0, 13] {
-        assert!(a.says(&mut room, 1).is_some());
-        let quiet = a.packet(payload_type, false, if payload_type == 0 { &[] } else { &[60] });
-        a.sequence = a.sequence.wrapping_add(1);
-        assert!(room.deliver(A, a.address, quiet).is_none());
-    }
-    is_one_stream_by_sequence(&room.rtp(B));
-    assert_eq!(room.closes(A).lost, 0);
-}
-
-#[test]
-fn keys_are_told_once_and_carried_under_the_other_legs_number() {
-    let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
-    a.says(&mut room, 1);
-    let mut heard = Vec::new();
-    for key in [1, 11, 1] {
-        for n in 0..5u8 {
-            heard.extend(a.reports(&mut room, n == 0, [key, 10, 0, 160 * (n.min(1))]));
-        }
-        for _ in 0..3 {
-            heard.extend(a.reports(&mut room, false, [key, 0x8a, 3, 32]));
-        }
-        a.timestamp = a.timestamp.wrapping_add(1_600);
-    }
-    assert_eq!(room.digits(), "1#1");
-    assert_eq!(heard.len(), 24);
-    assert!(heard.iter().all(|sent| sent.header().payload_type == 102));
-    assert_eq!(heard.iter().filter(|sent| sent.header().marker).count(), 3);
-    let timestamps: Vec<u32> = heard.iter().map(|sent| sent.header().timestamp).collect();
-    assert!(timestamps[..8].iter().all(|&timestamp| timestamp == timestamps[0]));
-    assert_eq!(timestamps[8].wrapping_sub(timestamps[0]), 1_600);
-}
-
-#[test]
-fn keys_survive_loss_and_disorder() {
-    let mut room = Room::new();
-    let mut a = Phone::new(A);
-    room.connects(A, a.remote());
-    let mut packets = Vec::new();
-    for key in 1..=4 {
-        for n in 0..8 {
-            let payload = [key, if n > 4 { 0x8a } else { 10 }, 0, 10 * n];
-            packets.push(a.packet(101, n == 0, &payload));
-            a.sequence = a.sequence.wrapping_add(1);
-        }
-        a.timestamp = a.timestamp.wrapping_add(1_600);
-    }
-    // The first begins are lost, the last end of a key comes after the next key's begin.
-    packets.drain(8..10);
-    packets.swap(21, 23);
-    for packet in packets {
-        room.deliver(A, a.address, packet);
-    }
-    assert_eq!(room.digits(), "1234");
-}
-
-#[test]
-fn keys_are_kept_from_a_leg_that_has_not_agreed_to_them() {
-    let (mut room, mut a, b) = Room::bridged(Phone::new(A), Phone::new(B));
-    room.connects(B, Remote { telephone_event: None, ..b.remote() });
-    a.says(&mut room, 1);
-    assert!(a.reports(&mut room, true, [5, 10, 0, 160]).is_none());
-    assert!(a.says(&mut room, 1).is_some());
-    assert_eq!(room.digits(), "5");
-    is_one_stream_by_sequence(&room.rtp(B));
-}
-
-#[test]
-fn directions_are_kept() {
-    let (mut room, mut a, mut b) = Room::bridged(Phone::new(A), Phone::new(B));
-    for (direction, a_is_heard, a_hears) in [
-        (Direction::SendRecv, true, true),
-        (Direction::SendOnly, false, true),
-        (Direction::RecvOnly, true, false),
-        (Direction::Inactive, false, false),
-        (Direction::SendRecv, true, true),
-    ] {
-        room.connects(A, Remote { direction, ..a.remote() });
-        for _ in 0..3 {
-            assert_eq!(a.says(&mut room, 1).is_some(), a_is_heard, "{direction:?}");
-            assert_eq!(b.says(&mut room, 1).is_some(), a_hears, "{direction:?}");
-            room.now += PIECE;
-        }
-        a.reports(&mut room, true, [direction as u8, 10, 0, 160]);
-        a.timestamp = a.timestamp.wrapping_add(160);
-    }
-    assert_eq!(room.digits(), "020", "a side that must not send presses no keys");
-    is_one_stream(&room.rtp(A), OUR_SSRC[0]);
-}
-
-#[test]
 fn the_tap_gets_the_bridged_audio_of_both_sides_and_nothing_else() {
     let (mut room, mut a, mut b) = Room::bridged(Phone::new(A).with(Codec::Pcma), Phone::new(B));
     let (into, mut listener) = tap(Samples(16_000));
@@ -535,166 +414,6 @@ fn a_tap_ends_when_told_and_when_its_ports_are_not_there() {
 }
 
 #[test]
-fn a_prompt_keeps_the_grid_and_its_end_is_told_when_it_has_been_heard() {
-    let (library, prompt) = library(50);
-    let mut room = Room::with(library);
-    room.connects(A, Phone::new(A).remote());
-    let start = room.now;
-    room.tells(Command::Play { port: A, prompt, play: PlayId(7), repeat: Repeat::Once });
-    // Ticks come up to 9 ms late.
-    for n in 0..50u32 {
-        room.now = start + PIECE * n + Duration::from_millis(u64::from(n) % 10);
-        room.tick();
-    }
-    let packets = room.rtp(A);
-    assert_eq!(packets.len(), 50);
-    for (n, sent) in packets.iter().enumerate() {
-        assert!(sent.at - start < PIECE * (n as u32 + 1));
-        assert_eq!(sent.payload()[0], g711::encode(Codec::Pcmu, n as i16 * 300));
-        assert_eq!(sent.header().marker, n == 0);
-    }
-    room.now = start + Duration::from_millis(999);
-    room.tick();
-    assert_eq!(room.events, []);
-    room.now = start + Duration::from_millis(1_000);
-    room.tick();
-    assert_eq!(room.events, [Event::Played { port: A, play: PlayId(7) }]);
-}
-
-#[test]
-fn music_plays_on_and_a_stopped_prompt_tells_nothing() {
-    let (library, prompt) = library(3);
-    let mut room = Room::with(library);
-    room.connects(A, Phone::new(A).remote());
-    room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Once });
-    room.passes(PIECE);
-    room.tells(Command::Play { port: A, prompt, play: PlayId(2), repeat: Repeat::Forever });
-    room.passes(Duration::from_secs(2));
-    room.tells(Command::Stop { port: A });
-    let sent = room.rtp(A).len();
-    assert!((100..=103).contains(&sent), "{sent}");
-    room.passes(Duration::from_secs(1));
-    assert_eq!(room.rtp(A).len(), 0);
-    assert_eq!(room.events, []);
-}
-
-#[test]
-fn a_prompt_for_nobody_keeps_its_time() {
-    let (library, prompt) = library(50);
-    let mut room = Room::with(library);
-    let held = Remote { direction: Direction::RecvOnly, ..Phone::new(A).remote() };
-    room.connects(A, held);
-    room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Once });
-    room.passes(Duration::from_millis(500));
-    assert_eq!(room.rtp(A).len(), 0);
-    room.connects(A, Phone::new(A).remote());
-    room.passes(Duration::from_millis(499));
-    let packets = room.rtp(A);
-    assert_eq!(packets.len(), 24);
-    assert!(packets[0].header().marker);
-    assert_eq!(room.events, []);
-    room.passes(Duration::from_millis(1));
-    assert_eq!(room.events, [Event::Played { port: A, play: PlayId(1) }]);
-}
-
-#[test]
-fn a_bridge_ends_both_playings() {
-    let (library, prompt) = library(5);
-    let mut room = Room::with(library);
-    for (port, play) in [(A, 1), (B, 2)] {
-        room.connects(port, Phone::new(port).remote());
-        room.tells(Command::Play { port, prompt, play: PlayId(play), repeat: Repeat::Once });
-    }
-    room.passes(Duration::from_millis(30));
-    room.tells(Command::Bridge { a: A, b: B });
-    room.passes(Duration::from_secs(1));
-    assert_eq!((room.rtp(A).len(), room.rtp(B).len()), (2, 2));
-    assert_eq!(room.events, []);
-}
-
-#[test]
-fn silence_is_told_once_per_episode_and_only_while_we_listen() {
-    let mut room = Room::new();
-    let mut a = Phone::new(A);
-    let silence = Some(Duration::from_secs(30));
-    let silent = Event::Silent { port: A };
-    room.tells(Command::Connect { port: A, remote: a.remote(), silence });
-    for _ in 0..10 {
-        room.passes(Duration::from_secs(29));
-        a.says(&mut room, 1);
-    }
-    assert_eq!(room.events, []);
-    room.passes(Duration::from_millis(29_999));
-    assert_eq!(room.events, []);
-    room.passes(Duration::from_millis(1));
-    assert_eq!(room.events, [silent.clone()]);
-    room.passes(Duration::from_secs(300));
-    assert_eq!(room.events, [silent.clone()]);
-    a.says(&mut room, 1);
-    a.says(&mut room, 1);
-    room.passes(Duration::from_millis(30_000));
-    assert_eq!(room.events, [silent.clone(), silent.clone()]);
-
-    // On hold nobody is expected to speak; afterwards the time begins anew.
-    a.says(&mut room, 1);
-    let held = Remote { direction: Direction::SendOnly, ..a.remote() };
-    room.tells(Command::Connect { port: A, remote: held, silence });
-    room.passes(Duration::from_secs(300));
-    room.tells(Command::Connect { port: A, remote: a.remote(), silence });
-    room.passes(Duration::from_millis(29_999));
-    assert_eq!(room.events.len(), 2);
-    room.passes(Duration::from_millis(1));
-    assert_eq!(room.events.len(), 3);
-}
-
-#[test]
-fn reports_come_about_every_five_seconds_and_say_what_was_lost() {
-    let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
-    let start = room.now;
-    for n in 0..3_000u32 {
-        if n % 10 == 3 {
-            a.sequence = a.sequence.wrapping_add(1);
-            a.timestamp = a.timestamp.wrapping_add(160);
-        } else {
-            a.says(&mut room, 1);
-        }
-        room.passes(PIECE);
-    }
-    let reports: Vec<Sent> = room
-        .sent
-        .iter()
-        .filter(|sent| sent.component == Component::Rtcp && sent.port == A)
-        .cloned()
-        .collect();
-    assert!((8..=25).contains(&reports.len()), "{}", reports.len());
-    assert_eq!(reports[0].to, SocketAddr::from(([192, 0, 2, 1], 4_001)));
-    assert!(reports[0].at - start <= Duration::from_millis(3_750));
-    let last = &reports[reports.len() - 1].bytes;
-    assert_eq!(last[..2], [0x81, 201], "nothing was sent to A, so a receiver report");
-    assert_eq!(last[8..12], a.ssrc.to_be_bytes());
-    assert!((24..=27).contains(&last[12]), "a tenth of 256: {}", last[12]);
-    assert!(rtcp::read(last).is_some());
-    let from_b = room.sent.iter().find(|sent| sent.component == Component::Rtcp && sent.port == B);
-    assert_eq!(from_b.expect("B has reports too").bytes[1], 200);
-}
-
-#[test]
-fn their_reports_are_never_passed_on_and_a_goodbye_ends_nothing() {
-    let (mut room, mut a, b) = Room::bridged(Phone::new(A), Phone::new(B));
-    a.says(&mut room, 1);
-    let mut bye = vec![0x80, 201, 0, 1, 0, 0, 0x10, 1, 0x81, 203, 0, 1, 0, 0, 0x10, 1];
-    let rtcp = a.remote().rtcp.expect("it has one");
-    assert_eq!(room.relay.receive(room.now, A, Component::Rtcp, rtcp, &mut bye), None);
-    let stranger = "198.51.100.66:7001".parse().expect("it is one");
-    assert_eq!(room.relay.receive(room.now, A, Component::Rtcp, stranger, &mut bye), None);
-    assert_eq!(room.relay.receive(room.now, A, Component::Rtcp, rtcp, &mut [0x80, 200]), None);
-    room.listen();
-    assert_eq!(room.events, []);
-    assert_eq!(a.says(&mut room, 1).expect("b hears a still").to, b.address);
-    assert_eq!(room.closes(A).refused, 2);
-}
-
-#[test]
 fn loss_is_counted_by_sequence_number() {
     let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
     for n in 0..100 {
@@ -740,5 +459,27 @@ fn a_third_port_takes_over_a_bridge_and_nothing_is_left_when_all_are_closed() {
     room.closes(B);
     assert!(room.relay.deadline().is_some());
     room.closes(c);
+    assert_eq!(room.relay.deadline(), None);
+}
+
+#[test]
+fn a_port_goes_on_at_another_relay_where_it_was() {
+    let (library, prompt) = library(10);
+    let mut room = Room::with(library);
+    let mut a = Phone::new(A);
+    room.connects(A, a.remote());
+    a.says(&mut room, 1);
+    room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Once });
+    room.passes(Duration::from_millis(70));
+    let released = room.relay.release(A).expect("it is there");
+    let library = Arc::clone(&room.relay.library);
+    let first = std::mem::replace(&mut room.relay, Relay::new(library));
+    assert!(!first.places.contains_key(&A));
+    room.relay.adopt(released);
+    a.says(&mut room, 1);
+    room.passes(Duration::from_millis(200));
+    is_one_stream(&room.rtp(A), OUR_SSRC[0]);
+    assert_eq!(room.events, [Event::Played { port: A, play: PlayId(1) }]);
+    assert_eq!(room.closes(A).received, 2);
     assert_eq!(room.relay.deadline(), None);
 }

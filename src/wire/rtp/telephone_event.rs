@@ -59,7 +59,7 @@ impl Presses {
             // A press longer than the duration can say goes on in segments: the next one begins where it ends, without a marker
             // (§2.5.1.3). The segment's last packets may have been lost.
             let ahead = timestamp.wrapping_sub(last.timestamp);
-            let follows = ahead >= 0xff00 && ahead <= 0x1_0000;
+            let follows = (0xff00..=0x1_0000).contains(&ahead);
             if follows && last.event == report.event && !last.ended && !marker {
                 *last = now;
                 return None;

@@ -1,0 +1,216 @@
+//! Real sockets on loopback, on hosts of their own in 127/8.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::*;
+use crate::media::{PlayId, Remote, Repeat, Statistics};
+use crate::wire::rtp::g711::{self, Codec};
+use crate::wire::rtp::packet::{self, Fresh};
+use crate::wire::sdp::negotiation::Direction;
+
+struct Node {
+    media: Media,
+    events: Receiver<Event>,
+    host: IpAddr,
+    recordings: tempfile::TempDir,
+}
+
+impl Node {
+    fn start(host: u8, ports: (u16, u16), workers: usize, library: Library) -> Node {
+        let host = IpAddr::V4(Ipv4Addr::new(127, 77, 2, host));
+        let rtp = Rtp {
+            bind: [host; 2],
+            advertise: [host; 2],
+            ports,
+            codecs: vec![Codec::Pcmu, Codec::Pcma],
+        };
+        let (sender, events) = channel(4);
+        let recordings = tempfile::tempdir().expect("a temporary folder");
+        let folder = recordings.path().to_owned();
+        let media = Media::start(&rtp, workers, library, folder, sender).expect("threads");
+        Node { media, events, host, recordings }
+    }
+
+    fn hears(&mut self) -> Event {
+        self.events.blocking_recv().expect("the workers live")
+    }
+
+    fn open(&mut self, port: u64) -> Event {
+        let (address, ssrc) = (self.host, 0xabc0 + port as u32);
+        self.media.command(Command::Open { port: PortId(port), near: None, address, ssrc });
+        self.hears()
+    }
+
+    /// A phone at an opened and connected port.
+    fn phone(&mut self, port: u64) -> Phone {
+        let Event::Opened { rtp, .. } = self.open(port) else { panic!("the port opens") };
+        let socket = UdpSocket::bind((self.host, 0)).expect("a free port");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        let remote = remote(socket.local_addr().expect("it is bound"));
+        self.media.command(Command::Connect { port: PortId(port), remote, silence: None });
+        Phone { socket, port: rtp, sequence: 0 }
+    }
+
+    fn close(&mut self, port: u64) -> Statistics {
+        self.media.command(Command::Close { port: PortId(port) });
+        loop {
+            if let Event::Closed { port: closed, statistics } = self.hears() {
+                assert_eq!(closed, PortId(port));
+                return statistics;
+            }
+        }
+    }
+
+    fn stop(self) {
+        self.media.stop();
+        drop(self.recordings);
+    }
+}
+
+fn remote(rtp: SocketAddr) -> Remote {
+    Remote {
+        rtp: Some(rtp),
+        rtcp: None,
+        codec: Codec::Pcmu,
+        telephone_event: None,
+        direction: Direction::SendRecv,
+    }
+}
+
+struct Phone {
+    socket: UdpSocket,
+    port: SocketAddr,
+    sequence: u16,
+}
+
+impl Phone {
+    fn says(&mut self, byte: u8) {
+        let fresh = Fresh {
+            marker: false,
+            payload_type: 0,
+            sequence: self.sequence,
+            timestamp: u32::from(self.sequence) * 160,
+            ssrc: 77,
+        };
+        self.sequence += 1;
+        let mut room = [0; 172];
+        packet::write(&mut room, fresh, &[byte; 160]).expect("it fits");
+        self.socket.send_to(&room, self.port).expect("loopback takes it");
+    }
+
+    /// The payload's first byte and the sequence number of the next packet, which comes from our port.
+    fn hears(&self) -> (u8, u16) {
+        let mut room = [0; 2_048];
+        let (length, from) = self.socket.recv_from(&mut room).expect("a packet within the time");
+        assert_eq!(from, self.port);
+        let header = packet::read(&room[..length]).expect("it is RTP");
+        assert_eq!(header.payload.len(), 160);
+        (room[header.payload.start], header.sequence)
+    }
+}
+
+fn talk(a: &mut Phone, b: &mut Phone) {
+    for byte in 0..20 {
+        a.says(byte);
+        assert_eq!(b.hears().0, byte);
+        b.says(0x80 | byte);
+        assert_eq!(a.hears().0, 0x80 | byte);
+    }
+}
+
+#[test]
+fn a_caller_hears_a_prompt_and_then_the_other_side_as_one_stream() {
+    let mut library = Library::default();
+    let prompt = library.add(&[5_000; 160 * 5]);
+    let mut node = Node::start(1, (30_000, 30_099), 1, library);
+    let mut caller = node.phone(1);
+    let play = PlayId(9);
+    let port = PortId(1);
+    node.media.command(Command::Play { port, prompt, play, repeat: Repeat::Once });
+    let heard: Vec<(u8, u16)> = (0..5).map(|_| caller.hears()).collect();
+    assert!(heard.iter().all(|&(byte, _)| byte == g711::encode(Codec::Pcmu, 5_000)));
+    assert_eq!(node.hears(), Event::Played { port, play });
+
+    let mut agent = node.phone(2);
+    node.media.command(Command::Bridge { a: PortId(1), b: PortId(2) });
+    // An answer to an order given after it shows that the bridge stands.
+    node.open(3);
+    agent.says(3);
+    let (byte, sequence) = caller.hears();
+    assert_eq!((byte, sequence), (3, heard[4].1.wrapping_add(1)));
+    talk(&mut caller, &mut agent);
+    let statistics = node.close(1);
+    assert_eq!((statistics.received, statistics.sent, statistics.lost), (20, 26, 0));
+    node.stop();
+}
+
+#[test]
+fn legs_of_two_workers_are_brought_together() {
+    let mut node = Node::start(2, (30_000, 30_099), 3, Library::default());
+    let mut phones: Vec<Phone> = (0..6).map(|port| node.phone(port)).collect();
+    let homes = |node: &Node| {
+        let front = node.media.front.lock().expect("nobody panicked");
+        front.ports.values().map(|port| port.worker).collect::<Vec<usize>>()
+    };
+    assert_eq!(homes(&node), [0, 1, 2, 0, 1, 2]);
+    // Crosswise, so that workers await ports of each other.
+    for (a, b) in [(0, 1), (4, 3), (2, 5)] {
+        node.media.command(Command::Bridge { a: PortId(a), b: PortId(b) });
+    }
+    assert_eq!(homes(&node), [0, 0, 2, 1, 1, 2]);
+    for port in [6, 7, 8] {
+        node.open(port);
+    }
+    for pair in [[0, 1], [3, 4], [2, 5]] {
+        let [a, b] = phones.get_disjoint_mut(pair).expect("two phones");
+        talk(a, b);
+    }
+    for port in 0..6 {
+        assert_eq!(node.close(port).received, 20);
+    }
+    node.stop();
+}
+
+#[test]
+fn a_full_range_refuses_and_a_closed_port_can_be_had_again() {
+    let mut node = Node::start(3, (30_000, 30_003), 1, Library::default());
+    assert!(matches!(node.open(1), Event::Opened { .. }));
+    let Event::Opened { rtp, .. } = node.open(2) else { panic!("the port opens") };
+    assert!(matches!(node.open(3), Event::OpenFailed { port: PortId(3), .. }));
+    node.close(2);
+    assert_eq!(node.open(4), Event::Opened { port: PortId(4), rtp });
+    node.stop();
+}
+
+#[test]
+fn no_port_is_made_to_talk_to_another_of_ours() {
+    let mut node = Node::start(4, (30_000, 30_007), 1, Library::default());
+    let Event::Opened { rtp: first, .. } = node.open(1) else { panic!("the port opens") };
+    // The far side names a port of ours that is open, and one that is not yet.
+    let next = SocketAddr::new(first.ip(), first.port() + 2);
+    for address in [first, next] {
+        let (port, remote) = (PortId(1), remote(address));
+        node.media.command(Command::Connect { port, remote, silence: None });
+        let known = node.media.front.lock().expect("nobody panicked").ports[&port].remote;
+        assert_eq!(known, Some(address).filter(|_| address != first));
+    }
+    let Event::Opened { rtp: second, .. } = node.open(2) else { panic!("the port opens") };
+    assert_eq!(second.port(), first.port() + 4, "the one that is spoken to is stepped over");
+    node.stop();
+}
+
+#[test]
+fn events_wait_while_the_switch_has_no_room() {
+    let mut node = Node::start(5, (30_000, 30_199), 1, Library::default());
+    let (address, ssrc) = (node.host, 1);
+    for port in (0..50).map(PortId) {
+        node.media.command(Command::Open { port, near: None, address, ssrc });
+    }
+    for port in (0..50).map(PortId) {
+        assert!(matches!(node.hears(), Event::Opened { port: opened, .. } if opened == port));
+    }
+    node.stop();
+}

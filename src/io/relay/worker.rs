@@ -1,0 +1,345 @@
+//! One media thread: its ports' sockets in one epoll, and the relay that decides. In the steady state a packet costs one receive, one
+//! send and its share of a wait; no allocation, no lock, no other thread.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::net::{RecvFlags, SendFlags, recvfrom, sendto};
+
+use super::ports::Pair;
+use crate::media::prompt::Library;
+use crate::media::relay::{Component, Relay, Released, Send};
+use crate::media::tap::Tap;
+use crate::media::{Command, Event, PortId, RecordingId};
+
+/// Packets are read in rounds of so many; one look at the clock serves a round.
+const ROUND: usize = 64;
+
+/// Longer packets than this are no telephone's.
+const MTU: usize = 2_048;
+
+/// Events that wait for room at the switch; beyond it even digits are dropped, which is said once.
+const BACKLOG: usize = 100_000;
+
+/// The number of the wake-up among the sockets.
+const WAKE: u64 = u64::MAX;
+
+/// What a worker is asked for.
+#[derive(Debug)]
+pub(super) enum Order {
+    Open {
+        port: PortId,
+        ssrc: u32,
+        pair: Pair,
+    },
+    Command(Command),
+    Tap {
+        recording: RecordingId,
+        customer: PortId,
+        agent: PortId,
+        tap: Tap,
+    },
+    Untap(RecordingId),
+    /// Give the port to another worker, which has been told to `Await` it.
+    Release {
+        port: PortId,
+        to: Mailbox,
+    },
+    /// All further orders wait until the port has come.
+    Await(PortId),
+    /// It comes; `None` if it had been closed.
+    Adopt(PortId, Option<(Released, Pair)>),
+    Tell(Event),
+    Stop,
+}
+
+/// Where a worker takes its orders.
+#[derive(Clone, Debug)]
+pub(super) struct Mailbox {
+    orders: Sender<Order>,
+    wake: Arc<OwnedFd>,
+}
+
+impl Mailbox {
+    pub(super) fn send(&self, order: Order) {
+        // A worker that is gone has been stopped, and nobody waits for it.
+        if self.orders.send(order).is_ok() {
+            let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+/// Starts a worker.
+pub(super) fn start(
+    name: String,
+    library: Arc<Library>,
+    events: tokio::sync::mpsc::Sender<Event>,
+) -> std::io::Result<(Mailbox, JoinHandle<()>)> {
+    let (orders, inbox) = channel();
+    let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
+    let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+    epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+    let worker = Worker {
+        epoll,
+        wake: Arc::clone(&wake),
+        inbox,
+        awaited: None,
+        waiting: VecDeque::new(),
+        relay: Relay::new(library),
+        sockets: Sockets::default(),
+        outbox: Outbox { events, backlog: VecDeque::new(), full: false },
+    };
+    let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
+    Ok((Mailbox { orders, wake }, thread))
+}
+
+struct Worker {
+    epoll: OwnedFd,
+    wake: Arc<OwnedFd>,
+    inbox: Receiver<Order>,
+    /// The port without which no order is carried out, and the orders.
+    awaited: Option<PortId>,
+    waiting: VecDeque<Order>,
+    relay: Relay,
+    sockets: Sockets,
+    outbox: Outbox,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut ready = Vec::with_capacity(ROUND);
+        let mut packet = [0; MTU];
+        loop {
+            let timeout = self.timeout(Instant::now());
+            match epoll::wait(&self.epoll, spare_capacity(&mut ready), timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(broken) => {
+                    tracing::error!(%broken, "a media worker cannot wait for packets and ends");
+                    return;
+                }
+            }
+            let now = Instant::now();
+            let mut woken = false;
+            for event in ready.drain(..) {
+                match event.data.u64() {
+                    WAKE => woken = true,
+                    number => self.receive(now, number, &mut packet),
+                }
+            }
+            self.tick(now);
+            if woken && !self.obey() {
+                return;
+            }
+            while let Some(event) = self.relay.poll() {
+                self.outbox.push(event);
+            }
+            self.outbox.flush();
+        }
+    }
+
+    fn timeout(&self, now: Instant) -> Option<Timespec> {
+        let due = self.relay.deadline().map(|due| due.saturating_duration_since(now));
+        // While the switch has no room for events, try again soon.
+        let due = if self.outbox.backlog.is_empty() {
+            due
+        } else {
+            let soon = std::time::Duration::from_millis(10);
+            Some(due.map_or(soon, |due| due.min(soon)))
+        }?;
+        Some(Timespec {
+            tv_sec: due.as_secs().min(3_600) as i64,
+            tv_nsec: due.subsec_nanos().into(),
+        })
+    }
+
+    /// One packet of a socket that has some. Level-triggered: if there are more, the next wait says so.
+    fn receive(&mut self, now: Instant, number: u64, packet: &mut [u8; MTU]) {
+        let Some((port, component, socket)) = self.sockets.numbered(number) else { return };
+        let Ok((_, length, Some(from))) = recvfrom(socket, &mut packet[..], RecvFlags::TRUNC)
+        else {
+            return;
+        };
+        let (Some(bytes), Ok(from)) = (packet.get_mut(..length), SocketAddr::try_from(from)) else {
+            return;
+        };
+        if let Some(send) = self.relay.receive(now, port, component, from, bytes) {
+            self.sockets.send(&send, &packet[..send.length]);
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        if self.relay.deadline().is_some_and(|due| due <= now) {
+            let sockets = &self.sockets;
+            self.relay.tick(now, &mut |send, bytes| sockets.send(&send, bytes));
+        }
+    }
+
+    /// Carries out what has been ordered; `false` if that was to stop.
+    fn obey(&mut self) -> bool {
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.wake, &mut count);
+        while let Ok(order) = self.inbox.try_recv() {
+            match order {
+                Order::Stop => return false,
+                Order::Adopt(port, come) => {
+                    self.adopt(port, come);
+                    while self.awaited.is_none()
+                        && let Some(order) = self.waiting.pop_front()
+                    {
+                        self.carry_out(order);
+                    }
+                }
+                order if self.awaited.is_some() => self.waiting.push_back(order),
+                order => self.carry_out(order),
+            }
+        }
+        true
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        let now = Instant::now();
+        match order {
+            Order::Open { port, ssrc, pair } => {
+                let rtp = pair.address;
+                let opened = match self.sockets.insert(&self.epoll, port, pair) {
+                    Ok(()) => {
+                        self.relay.open(now, port, ssrc);
+                        Event::Opened { port, rtp }
+                    }
+                    Err(refused) => Event::OpenFailed { port, cause: refused.to_string() },
+                };
+                self.outbox.push(opened);
+            }
+            Order::Command(command) => {
+                self.relay.command(now, &command);
+                if let Command::Close { port } = command {
+                    // The sockets are closed before `Closed` is told, and leave the epoll with it.
+                    drop(self.sockets.remove(&self.epoll, port));
+                }
+                // A prompt begins now, not when the next packet happens to come.
+                self.tick(now);
+            }
+            Order::Tap { recording, customer, agent, tap } => {
+                self.relay.tap(recording, customer, agent, tap);
+            }
+            Order::Untap(recording) => self.relay.untap(recording),
+            Order::Release { port, to } => {
+                let gone = self.relay.release(port).zip(self.sockets.remove(&self.epoll, port));
+                to.send(Order::Adopt(port, gone));
+            }
+            Order::Await(port) => self.awaited = Some(port),
+            Order::Adopt(port, come) => self.adopt(port, come),
+            Order::Tell(event) => self.outbox.push(event),
+            Order::Stop => {}
+        }
+    }
+
+    fn adopt(&mut self, port: PortId, come: Option<(Released, Pair)>) {
+        if self.awaited == Some(port) {
+            self.awaited = None;
+        }
+        if let Some((released, pair)) = come {
+            self.relay.adopt(released);
+            if let Err(refused) = self.sockets.insert(&self.epoll, port, pair) {
+                tracing::error!(port = port.0, %refused, "a port is lost between two media workers");
+            }
+        }
+    }
+}
+
+/// The sockets of a worker, by the number that epoll knows them by and by port.
+#[derive(Debug, Default)]
+struct Sockets {
+    pairs: Vec<Option<(PortId, Pair)>>,
+    free: Vec<usize>,
+    places: BTreeMap<PortId, usize>,
+}
+
+impl Sockets {
+    fn insert(&mut self, epoll: &OwnedFd, port: PortId, pair: Pair) -> rustix::io::Result<()> {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.pairs.push(None);
+            self.pairs.len() - 1
+        });
+        let number = 2 * place as u64;
+        let added = epoll::add(epoll, &pair.rtp, EventData::new_u64(number), EventFlags::IN)
+            .and_then(|()| {
+                epoll::add(epoll, &pair.rtcp, EventData::new_u64(number + 1), EventFlags::IN)
+            });
+        if let Err(refused) = added {
+            self.free.push(place);
+            return Err(refused);
+        }
+        self.pairs[place] = Some((port, pair));
+        self.places.insert(port, place);
+        Ok(())
+    }
+
+    fn remove(&mut self, epoll: &OwnedFd, port: PortId) -> Option<Pair> {
+        let place = self.places.remove(&port)?;
+        self.free.push(place);
+        let (_, pair) = self.pairs[place].take()?;
+        let _ = epoll::delete(epoll, &pair.rtp);
+        let _ = epoll::delete(epoll, &pair.rtcp);
+        Some(pair)
+    }
+
+    fn numbered(&self, number: u64) -> Option<(PortId, Component, &OwnedFd)> {
+        let place = usize::try_from(number / 2).ok()?;
+        let (port, pair) = self.pairs.get(place)?.as_ref()?;
+        Some(match number % 2 {
+            0 => (*port, Component::Rtp, &pair.rtp),
+            _ => (*port, Component::Rtcp, &pair.rtcp),
+        })
+    }
+
+    /// Sends or, if the system will not take it now, drops: late audio is worth nothing.
+    fn send(&self, send: &Send, bytes: &[u8]) {
+        let Some(&place) = self.places.get(&send.port) else { return };
+        let Some(Some((_, pair))) = self.pairs.get(place) else { return };
+        let socket = match send.component {
+            Component::Rtp => &pair.rtp,
+            Component::Rtcp => &pair.rtcp,
+        };
+        let _ = sendto(socket, bytes, SendFlags::empty(), &send.to);
+    }
+}
+
+/// What is on its way to the switch. It never blocks the media; what finds no room waits here.
+struct Outbox {
+    events: tokio::sync::mpsc::Sender<Event>,
+    backlog: VecDeque<Event>,
+    full: bool,
+}
+
+impl Outbox {
+    fn push(&mut self, event: Event) {
+        if self.backlog.len() < BACKLOG {
+            self.backlog.push_back(event);
+        } else if !self.full {
+            self.full = true;
+            tracing::error!(events = BACKLOG, "the switch takes no media events; they are dropped");
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(event) = self.backlog.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => self.full = false,
+                Err(tokio::sync::mpsc::error::TrySendError::Full(event)) => {
+                    self.backlog.push_front(event);
+                    return;
+                }
+                Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) => {}
+            }
+        }
+    }
+}
