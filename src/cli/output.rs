@@ -1,10 +1,9 @@
 //! What a command prints: tables for people, JSON for programs; nothing from the network reaches a terminal raw. Home of comfy-table.
 
-use comfy_table::{Table, presets};
-use serde::Serialize;
-
 use super::Failure;
 use super::failure::Exit;
+use crate::switch::control::Reply;
+use comfy_table::{Table, presets};
 
 /// For whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,9 +80,9 @@ pub(super) fn sheet<const N: usize>(properties: [(&str, String); N]) -> String {
     lines(&table)
 }
 
-/// `value` as indented JSON.
-pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value)
+/// `reply` as indented JSON.
+pub(super) fn json(reply: &Reply) -> Result<String, Failure> {
+    serde_json::to_string_pretty(reply)
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot write JSON: {error}")))
 }
 

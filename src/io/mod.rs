@@ -3,7 +3,9 @@
 pub mod clock;
 pub mod control;
 pub mod folder;
+pub mod log;
 pub mod offline;
+pub mod process;
 pub mod profiles;
 pub mod prompts;
 pub mod purge;

@@ -1,0 +1,53 @@
+//! What the process asks of the system before it serves: files that only its owner reads, descriptors, entropy.
+
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
+
+/// Everything made from now on is for its owner alone. For the whole process: to be called by the program, not by a part of it.
+pub fn keep_private() {
+    umask(Mode::from_raw_mode(0o077));
+}
+
+/// Raises the limit of open descriptors to the hard one, and gives it (`None`: no limit). Four descriptors a call go to RTP and RTCP.
+pub fn raise_descriptors() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return limit.current;
+    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(event = "descriptor_limit", limit = ?limit.current, %error);
+            limit.current
+        }
+    }
+}
+
+/// 32 bytes from the kernel, for the identifiers of a run.
+pub fn entropy() -> std::io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    let mut filled = 0;
+    while filled < seed.len() {
+        filled +=
+            rustix::rand::getrandom(&mut seed[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_differ() {
+        assert_ne!(entropy().expect("entropy"), entropy().expect("entropy"));
+    }
+
+    #[test]
+    fn the_soft_limit_becomes_the_hard_one() {
+        let raised = raise_descriptors();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!((limit.current, raised), (limit.maximum, limit.maximum));
+    }
+}

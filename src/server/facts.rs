@@ -1,0 +1,26 @@
+//! The switch's facts as lines of the log. What begins with `security` keeps its form: other programs read it.
+
+use crate::switch::log::Fact;
+
+pub(super) fn write(fact: &Fact) {
+    match fact {
+        Fact::AuthenticationFailed { source, method } => {
+            tracing::warn!(security = "auth_failed", src = %source.ip(), port = source.port(), method);
+        }
+        Fact::StrangerRefused { source } => {
+            tracing::warn!(security = "stranger_refused", src = %source.ip(), port = source.port());
+        }
+        Fact::CallStarted { call, route } => tracing::info!(event = "call_started", %call, %route),
+        Fact::CallRefused { status, why } => {
+            tracing::info!(event = "call_refused", status = status.code(), why);
+        }
+        Fact::CallEnded { call, cause } => tracing::info!(event = "call_ended", %call, %cause),
+        Fact::Unrecorded { call, why } => tracing::info!(event = "unrecorded", %call, %why),
+        Fact::RecordingFailed { recording, cause } => {
+            tracing::error!(event = "recording_failed", %recording, %cause);
+        }
+        Fact::PurgeFailed { recording, cause } => {
+            tracing::error!(event = "purge_failed", %recording, %cause);
+        }
+    }
+}

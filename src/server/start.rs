@@ -1,0 +1,144 @@
+//! The start, in order: folders, store (whose lock says that nobody else is here), addresses, media, admin socket, switch.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Notify, mpsc};
+
+use super::turn::{News, Rest, Signals, Turn};
+use super::{Fault, Options, Running, StartError};
+use crate::config::Loaded;
+use crate::io::control::Control;
+use crate::io::process;
+use crate::io::prompts;
+use crate::io::purge::Purger;
+use crate::io::relay::Media;
+use crate::io::sockets::{self, Limits, Sockets};
+use crate::io::store::{Opened, Store};
+use crate::media::prompt::Library;
+use crate::switch::Switch;
+use crate::switch::settings::Settings;
+
+/// News that wait for the switch; the threads that tell wait when it is full.
+const NEWS: usize = 8_192;
+/// Requests of admins that wait for the switch.
+const ASKS: usize = 32;
+/// A phone refreshes its binding well before it ends; its connection is kept a little longer than the longest one.
+const IDLE_MARGIN: std::time::Duration = std::time::Duration::from_secs(100);
+
+pub(super) fn start(options: Options) -> Result<Running, StartError> {
+    let Options { loaded, clock, seed, signals } = options;
+    let Loaded { mut settings, recordings, state, prompts: folder, workers, .. } = loaded;
+    let seed = match seed {
+        Some(seed) => seed,
+        None => process::entropy().map_err(StartError::System)?,
+    };
+    writable(&recordings)?;
+    let Opened { store, memory, interrupted, copy } =
+        Store::open(&state, &recordings, clock.now().utc).map_err(StartError::Store)?;
+    let library = sounds(&folder, &mut settings);
+    let bound = sockets::bind(&mut settings.listeners).map_err(StartError::Bind)?;
+    let control = Control::bind(&state).map_err(StartError::Control)?;
+
+    let (tell, news) = mpsc::channel(NEWS);
+    let purger = {
+        let tell = tell.clone();
+        Purger::start(recordings.clone(), clock.clone(), move |outcome| {
+            // The switch has ended: the next start asks again.
+            let _ = tell.blocking_send(News::Purge(outcome));
+        })
+        .map_err(StartError::System)?
+    };
+    let (sounds, heard) = mpsc::channel(NEWS);
+    let workers = workers.or_else(|| std::thread::available_parallelism().ok());
+    let workers = workers.map_or(1, NonZeroUsize::get);
+    let media = Media::start(&settings.rtp, workers, library, recordings.clone(), sounds)
+        .map_err(|error| StartError::Media(error.to_string()))?;
+    let journal = store
+        .start(move |report| {
+            let _ = tell.blocking_send(News::Store(report));
+        })
+        .map_err(StartError::Store)?;
+
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
+    let (asks, asked) = mpsc::channel(ASKS);
+    let stop = Arc::new(Notify::new());
+    let listeners = settings.listeners.clone();
+    let limits = Limits { idle: settings.registrar.longest + IDLE_MARGIN, ..Limits::default() };
+    let (sockets, signals) = {
+        let _within = runtime.enter();
+        let sockets = Sockets::start(bound, limits).map_err(StartError::System)?;
+        (sockets, Signals::listen(signals).map_err(StartError::System)?)
+    };
+    let turn = Turn {
+        switch: Switch::new(clock.now(), settings, memory, seed),
+        clock,
+        sockets,
+        journal,
+        media,
+        purger,
+        news,
+        heard,
+        asks: asked,
+        stop: Arc::clone(&stop),
+        rest: Rest::default(),
+    };
+    let admins = asks.clone();
+    let thread = std::thread::Builder::new()
+        .name("switch".to_owned())
+        .spawn(move || run(&runtime, turn, signals, control, admins))
+        .map_err(StartError::System)?;
+    Ok(Running {
+        listeners,
+        recordings,
+        state,
+        interrupted,
+        copy,
+        asks,
+        stop,
+        thread: Some(thread),
+    })
+}
+
+fn run(
+    runtime: &Runtime,
+    turn: Turn,
+    signals: Signals,
+    control: Control,
+    asks: mpsc::Sender<super::Asked>,
+) -> Result<(), Fault> {
+    let result = runtime.block_on(async {
+        let admins = tokio::spawn(control.serve(asks));
+        let result = turn.run(signals).await;
+        // The socket's file goes with the task.
+        admins.abort();
+        let _ = admins.await;
+        result
+    });
+    if let Err(fault) = &result {
+        tracing::error!(event = "switch_failed", %fault);
+    }
+    result
+}
+
+/// Loads what callers hear. A sound that cannot be read is a warning, and calls that need it go unrecorded.
+fn sounds(folder: &Path, settings: &mut Settings) -> Library {
+    let mut library = Library::default();
+    let (prompts, warnings) = prompts::load(folder, settings, &mut library);
+    settings.prompts = prompts;
+    for warning in warnings {
+        tracing::warn!(event = "prompt", %warning);
+    }
+    library
+}
+
+/// Makes the recordings folder if there is none, and a file in it, to see that it can be.
+fn writable(recordings: &Path) -> Result<(), StartError> {
+    let wrong = |error| StartError::Folder(recordings.to_owned(), error);
+    crate::io::folder::create_private(recordings).map_err(wrong)?;
+    let probe = recordings.join(format!(".tonspur-{}", std::process::id()));
+    std::fs::write(&probe, b"").map_err(wrong)?;
+    std::fs::remove_file(&probe).map_err(wrong)
+}

@@ -1,0 +1,326 @@
+//! The event loop: inputs in, outputs out, in batches, on one task.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::{CLOSING, Fault, GOODBYE, facts, overload};
+use crate::io::clock::Clock;
+use crate::io::control::Asked;
+use crate::io::purge::{Outcome, Purger};
+use crate::io::relay::Media;
+use crate::io::sockets::{Arrival, Sockets};
+use crate::io::store::{Journal, Report};
+use crate::media;
+use crate::switch::control::{Reply, Request, RequestId};
+use crate::switch::{Input, Output, Switch};
+use crate::wire::flow::Datagram;
+
+/// Messages read from the sockets before the first of them is handled.
+const READ: usize = 1_024;
+/// Messages that wait in memory; beyond, they wait in the kernel, which drops them when it is full.
+const BACKLOG: usize = 8_192;
+/// Messages handled before the sockets are looked at again: their age is to be known.
+const BATCH: usize = 32;
+/// Other inputs taken in one turn.
+const NEWS: usize = 512;
+/// Replies that admins may be waiting for; their clients are bounded too.
+const REPLIES: usize = 256;
+/// Overload is told once in so long.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
+
+/// What the threads of the world tell.
+#[derive(Debug)]
+pub(super) enum News {
+    Store(Report),
+    Purge(Outcome),
+}
+
+/// Everything that the task owns.
+pub(super) struct Turn {
+    pub(super) clock: Clock,
+    pub(super) switch: Switch,
+    pub(super) sockets: Sockets,
+    pub(super) journal: Journal,
+    pub(super) media: Media,
+    pub(super) purger: Purger,
+    pub(super) news: mpsc::Receiver<News>,
+    pub(super) heard: mpsc::Receiver<media::Event>,
+    pub(super) asks: mpsc::Receiver<Asked>,
+    pub(super) stop: Arc<Notify>,
+    pub(super) rest: Rest,
+}
+
+/// What only the loop itself keeps.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    backlog: VecDeque<Arrival>,
+    /// Taken off a queue by waiting, not handled yet.
+    first: Option<First>,
+    replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
+    requests: u64,
+    /// When the world is no longer waited for.
+    deadline: Option<Instant>,
+    stopped: bool,
+    refused: u64,
+    told: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum First {
+    Heard(media::Event),
+    News(News),
+    Asked(Asked),
+}
+
+/// The signals of the program, or none.
+pub(super) struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// SIGTERM and SIGINT, if they are ours to take. To be called within the runtime.
+    pub(super) fn listen(ours: bool) -> std::io::Result<Signals> {
+        if !ours {
+            return Ok(Signals(None));
+        }
+        Ok(Signals(Some((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))))
+    }
+
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some((terminate, interrupt)) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Turn {
+    /// Runs until the switch has stopped, then closes what it used.
+    pub(super) async fn run(mut self, mut signals: Signals) -> Result<(), Fault> {
+        // The dialogs that a crash left get their BYEs.
+        self.carry_out();
+        while !self.rest.stopped {
+            self.wait(&mut signals).await;
+            self.take_messages();
+            self.take_heard();
+            self.take_news();
+            self.take_asks();
+            self.take_time();
+        }
+        self.close().await
+    }
+
+    /// Until there is something to do.
+    async fn wait(&mut self, signals: &mut Signals) {
+        if !self.rest.backlog.is_empty() {
+            // The tasks of TCP and of admins run here too.
+            tokio::task::yield_now().await;
+            return;
+        }
+        let due = [self.switch.deadline(), self.rest.deadline].into_iter().flatten().min();
+        let timer = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let first = tokio::select! {
+            biased;
+            () = signals.next() => {
+                self.begin_to_stop();
+                None
+            }
+            () = self.stop.notified() => {
+                self.begin_to_stop();
+                None
+            }
+            heard = self.heard.recv() => heard.map(First::Heard),
+            news = self.news.recv() => news.map(First::News),
+            asked = self.asks.recv() => asked.map(First::Asked),
+            () = self.sockets.ready() => None,
+            () = timer => None,
+        };
+        self.rest.first = first;
+    }
+
+    fn take_messages(&mut self) {
+        let now = self.clock.now().instant;
+        let room = BACKLOG.saturating_sub(self.rest.backlog.len()).min(READ);
+        self.sockets.receive(now, room, &mut self.rest.backlog);
+        for _ in 0..BATCH {
+            let Some(arrival) = self.rest.backlog.pop_front() else { break };
+            match arrival {
+                Arrival::Flow(event) => self.handle(Input::Flow(event)),
+                Arrival::Message(message) => {
+                    if let Some(refusal) = self.refusal(&message) {
+                        self.sockets.send(refusal);
+                    } else {
+                        self.handle(Input::Datagram(Datagram {
+                            flow: message.flow,
+                            received: message.received,
+                            bytes: &message.bytes,
+                            broken: message.broken,
+                        }));
+                    }
+                    self.sockets.recycle(message);
+                }
+            }
+        }
+    }
+
+    /// What to answer a new call with while the journal is too far behind to take it in. (A backlog of messages is the endpoint's
+    /// to refuse.)
+    fn refusal(
+        &mut self,
+        message: &crate::io::sockets::Message,
+    ) -> Option<crate::wire::flow::Transmit> {
+        // Asked only for what may be a new call: it takes a lock.
+        if !message.bytes.starts_with(b"INVITE ") || !self.journal.is_strained() {
+            return None;
+        }
+        let refusal = overload::refusal(message)?;
+        self.rest.refused += 1;
+        let now = self.clock.now().instant;
+        let quiet = self.rest.told.is_some_and(|told| now.duration_since(told) < TELL_AGAIN);
+        if !quiet {
+            self.rest.told = Some(now);
+            tracing::warn!(
+                event = "journal_behind",
+                refused = self.rest.refused,
+                unwritten = self.journal.waiting()
+            );
+        }
+        Some(refusal)
+    }
+
+    fn take_heard(&mut self) {
+        for _ in 0..NEWS {
+            let event = match self.rest.first.take() {
+                Some(First::Heard(event)) => event,
+                other => {
+                    self.rest.first = other;
+                    let Ok(event) = self.heard.try_recv() else { return };
+                    event
+                }
+            };
+            self.handle(Input::Media(event));
+        }
+    }
+
+    fn take_news(&mut self) {
+        for _ in 0..NEWS {
+            let news = match self.rest.first.take() {
+                Some(First::News(news)) => news,
+                other => {
+                    self.rest.first = other;
+                    let Ok(news) = self.news.try_recv() else { return };
+                    news
+                }
+            };
+            self.handle(match news {
+                News::Store(Report::Stored(entry)) => Input::Stored(entry),
+                News::Store(Report::Found(page)) => Input::Found(page),
+                News::Purge(Outcome::Purged(recording)) => Input::Purged(recording),
+                News::Purge(Outcome::Failed(recording, cause)) => {
+                    Input::PurgeFailed(recording, cause)
+                }
+            });
+        }
+    }
+
+    fn take_asks(&mut self) {
+        while self.rest.replies.len() < REPLIES {
+            let Asked { request, answer } = match self.rest.first.take() {
+                Some(First::Asked(asked)) => asked,
+                other => {
+                    self.rest.first = other;
+                    let Ok(asked) = self.asks.try_recv() else { return };
+                    asked
+                }
+            };
+            if request == Request::Stop {
+                // Whoever asked sees the socket close when it is done.
+                let _ = answer.send(Reply::Done);
+                self.begin_to_stop();
+                continue;
+            }
+            self.rest.requests += 1;
+            let id = RequestId(self.rest.requests);
+            self.rest.replies.insert(id, answer);
+            self.handle(Input::Control(id, request));
+        }
+    }
+
+    fn take_time(&mut self) {
+        let now = self.clock.now().instant;
+        if self.switch.deadline().is_some_and(|due| due <= now) {
+            self.handle(Input::Timeout);
+        }
+        if self.rest.deadline.is_some_and(|deadline| deadline <= now) {
+            tracing::warn!(event = "stopped_late");
+            self.rest.stopped = true;
+        }
+    }
+
+    /// The first time in order; the second time at once.
+    fn begin_to_stop(&mut self) {
+        if self.rest.deadline.is_some() {
+            tracing::warn!(event = "stopped_at_once");
+            self.rest.stopped = true;
+            return;
+        }
+        tracing::info!(event = "stopping");
+        self.rest.deadline = Some(self.clock.now().instant + GOODBYE);
+        self.rest.requests += 1;
+        self.handle(Input::Control(RequestId(self.rest.requests), Request::Stop));
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.switch.handle(self.clock.now(), input);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.switch.poll() {
+            match output {
+                Output::Transmit(transmit) => self.sockets.send(transmit),
+                Output::Close(flow) => self.sockets.close(flow),
+                Output::Media(command) => self.media.command(command),
+                Output::Store(id, entry) => {
+                    if self.journal.append(id, entry).is_err() {
+                        // New calls are refused at half of it; beyond the end the record has a hole, and the log says so.
+                        tracing::error!(event = "journal_full", entry = id.0);
+                    }
+                }
+                Output::Find(query) => self.journal.find(query),
+                Output::Purge(order) => self.purger.order(order),
+                Output::Reply(id, reply) => {
+                    if let Some(answer) = self.rest.replies.remove(&id) {
+                        // The admin may have gone.
+                        let _ = answer.send(reply);
+                    }
+                }
+                Output::Log(fact) => facts::write(&fact),
+                Output::Stopped => self.rest.stopped = true,
+            }
+        }
+    }
+
+    /// Writes what is left: answers to the network, audio, the journal.
+    async fn close(self) -> Result<(), Fault> {
+        let Turn { sockets, journal, media, purger, .. } = self;
+        drop(purger);
+        sockets.finish(CLOSING / 4).await;
+        media.stop();
+        journal.close(CLOSING).map_err(|unwritten| Fault::Unwritten(unwritten.0))?;
+        tracing::info!(event = "stopped");
+        Ok(())
+    }
+}
