@@ -18,6 +18,12 @@ use crate::wire::rtp::telephone_event::{Presses, Report};
 /// Between two RTCP reports, on average (RFC 3550 §6.2).
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Shorter silence is a pause for breath.
+const SHORTEST_SILENCE: Duration = Duration::from_millis(100);
+
+/// Who waits longer for a far side to speak waits for ever; and times stay times that a clock can hold.
+const LONGEST_SILENCE: Duration = Duration::from_secs(365 * 86_400);
+
 /// What a packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Content {
@@ -108,7 +114,7 @@ impl Port {
         let before = self.remote.replace(remote.clone());
         let locked = self.latch.locked();
         self.latch.signal(remote.rtp);
-        self.silence = silence;
+        self.silence = silence.map(|silence| silence.clamp(SHORTEST_SILENCE, LONGEST_SILENCE));
         if !watched || self.latch.locked() != locked {
             self.heard_at = now;
         }

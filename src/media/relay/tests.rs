@@ -10,6 +10,7 @@ use crate::wire::rtp::packet::{self, Fresh, Header};
 use crate::wire::rtp::rtcp;
 use crate::wire::sdp::negotiation::Direction;
 
+mod hostile;
 mod keys;
 mod paced;
 

@@ -222,3 +222,14 @@ fn our_reports_cite_theirs_and_go_where_rtp_proved_the_way() {
     let since = rtcp::Ntp::elapsed(report.at - heard_at).middle();
     assert_eq!(report.bytes[28..32], since.to_be_bytes());
 }
+
+#[test]
+fn no_silence_is_too_short_or_too_long_for_the_clock() {
+    for silence in [Duration::ZERO, Duration::MAX] {
+        let mut room = Room::new();
+        let remote = Phone::new(A).remote();
+        room.tells(Command::Connect { port: A, remote, silence: Some(silence) });
+        room.passes(Duration::from_secs(2));
+        assert_eq!(room.events.len(), usize::from(silence.is_zero()));
+    }
+}
