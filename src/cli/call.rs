@@ -3,13 +3,22 @@
 use clap::Subcommand;
 
 use super::output::{self, or_dash, second, sheet, table};
-use super::{Context, Failure, live};
+use super::{Context, Exit, Failure, live, place};
+use crate::io::store::{CallFilter, Matches};
 use crate::switch::control::{CallRow, Reply, Request};
+use crate::switch::journal::Cdr;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// The calls that are up
-    List,
+    /// The calls that are up, or those of the past
+    List {
+        /// From the history instead, the newest first
+        #[arg(long)]
+        past: bool,
+        /// Of the past: at most so many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
     /// One call: live if it is up, else from the history
     Show {
         /// Its id, or the beginning of it
@@ -24,12 +33,32 @@ pub(super) enum Verb {
 
 pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::List => live::show(context, &Request::CallList, |reply| match reply {
+        Verb::List { past: true, limit } => {
+            let (_, reader) = place::history(context)?;
+            let filter = CallFilter { limit: Some(limit), ..CallFilter::default() };
+            let calls = reader.calls(&filter).map_err(place::unreadable)?;
+            let calls: Vec<CallRow> = calls.iter().map(row).collect();
+            live::print(context, &Reply::Calls { calls }, |reply| match reply {
+                Reply::Calls { calls } => Some(rows(calls)),
+                _ => None,
+            })
+        }
+        Verb::List { .. } => live::show(context, &Request::CallList, |reply| match reply {
             Reply::Calls { calls } => Some(rows(calls)),
             _ => None,
         }),
         Verb::Show { call } => {
-            live::show(context, &Request::CallShow { call }, |reply| match reply {
+            let alive = match live::reach(context, &Request::CallShow { call: call.clone() }) {
+                Ok(reply) => reply,
+                // Of the past, perhaps.
+                Err(failure) if failure.exit() == Exit::NotFound => None,
+                Err(failure) => return Err(failure),
+            };
+            let reply = match alive {
+                Some(reply) => reply,
+                None => Reply::Calls { calls: vec![row(&past(context, &call)?)] },
+            };
+            live::print(context, &reply, |reply| match reply {
                 Reply::Calls { calls } => {
                     Some(calls.iter().map(one).collect::<Vec<_>>().join("\n\n"))
                 }
@@ -43,6 +72,36 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 _ => None,
             })
         }
+    }
+}
+
+fn past(context: &Context, id: &str) -> Result<Cdr, Failure> {
+    let (_, reader) = place::history(context)?;
+    match reader.call(id).map_err(place::unreadable)? {
+        Matches::One(cdr) => Ok(cdr),
+        Matches::None => Err(Failure::not_found(format!("no call begins with {id:?}"))),
+        Matches::Many => {
+            Err(Failure::new(Exit::Failed, format!("several calls begin with {id:?}")))
+        }
+    }
+}
+
+/// A call of the past in the form of one that is up; its state is why it ended.
+fn row(cdr: &Cdr) -> CallRow {
+    CallRow {
+        call: cdr.call.to_string(),
+        direction: cdr.direction.as_str().to_owned(),
+        from: cdr.from.reveal().clone(),
+        to: cdr.to.reveal().clone(),
+        state: cdr.end_cause.clone().unwrap_or_else(|| "up".to_owned()),
+        route: cdr.route.clone(),
+        queue: cdr.queue.clone(),
+        agent: cdr.agent.clone(),
+        started: cdr.started.to_string(),
+        answered: cdr.answered.map(|at| at.to_string()),
+        consent: cdr.consent.as_ref().map(|consent| consent.answer.as_str().to_owned()),
+        recording: cdr.recording.map(|recording| recording.to_string()),
+        unrecorded: cdr.unrecorded.clone(),
     }
 }
 

@@ -20,11 +20,18 @@ pub(super) fn ask(context: &Context, request: &Request) -> Result<Reply, Failure
 /// Like [`ask`]; `None` if no switch is running.
 pub(super) fn reach(context: &Context, request: &Request) -> Result<Option<Reply>, Failure> {
     match control::ask(&socket(context)?, request) {
-        Ok(Reply::NotFound { what }) => Err(Failure::not_found(what)),
-        Ok(Reply::Refused { why }) => Err(Failure::new(Exit::Failed, why)),
-        Ok(reply) => Ok(Some(reply)),
+        Ok(reply) => settled(reply).map(Some),
         Err(control::Error::NotRunning) => Ok(None),
         Err(error) => Err(Failure::new(Exit::Failed, error.to_string())),
+    }
+}
+
+/// A reply that is no refusal.
+pub(super) fn settled(reply: Reply) -> Result<Reply, Failure> {
+    match reply {
+        Reply::NotFound { what } => Err(Failure::not_found(what)),
+        Reply::Refused { why } => Err(Failure::new(Exit::Failed, why)),
+        reply => Ok(reply),
     }
 }
 
@@ -34,10 +41,18 @@ pub(super) fn show(
     request: &Request,
     table: impl FnOnce(&Reply) -> Option<String>,
 ) -> Result<(), Failure> {
-    let reply = ask(context, request)?;
+    print(context, &ask(context, request)?, table)
+}
+
+/// Prints a reply.
+pub(super) fn print(
+    context: &Context,
+    reply: &Reply,
+    table: impl FnOnce(&Reply) -> Option<String>,
+) -> Result<(), Failure> {
     output::print(&match context.format {
-        output::Format::Json => output::json(&reply)?,
-        output::Format::Table => table(&reply).ok_or_else(|| unexpected(&reply))?,
+        output::Format::Json => output::value(reply)?,
+        output::Format::Table => table(reply).ok_or_else(|| unexpected(reply))?,
     });
     Ok(())
 }

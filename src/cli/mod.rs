@@ -15,13 +15,18 @@
 
 mod agent;
 mod call;
+mod config;
 mod failure;
 mod live;
 mod output;
 mod place;
 mod queue;
+mod recording;
 mod registration;
+mod retention;
+mod serve;
 mod trunk;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +58,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the switch until SIGTERM or Ctrl-C
+    Serve(serve::Arguments),
+    /// The profiles
+    #[command(subcommand)]
+    Config(config::Verb),
     /// Calls: those that are up, and those of the past
     #[command(subcommand)]
     Call(call::Verb),
@@ -68,6 +78,15 @@ enum Command {
     /// People who take calls from queues
     #[command(subcommand)]
     Agent(agent::Verb),
+    /// Recordings
+    #[command(subcommand)]
+    Recording(recording::Verb),
+    /// How long recordings are kept
+    #[command(subcommand)]
+    Retention(retention::Verb),
+    /// Phones' owners and their passwords
+    #[command(subcommand)]
+    User(user::Verb),
 }
 
 /// What every verb is told.
@@ -98,5 +117,10 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Trunk(verb) => trunk::run(context, verb),
         Command::Queue(verb) => queue::run(context, verb),
         Command::Agent(verb) => agent::run(context, verb),
+        Command::Serve(arguments) => serve::run(context, &arguments),
+        Command::Config(verb) => config::run(context, verb),
+        Command::Recording(verb) => recording::run(context, verb),
+        Command::Retention(verb) => retention::run(context, verb),
+        Command::User(verb) => user::run(context, verb),
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Failure;
 use super::failure::Exit;
-use crate::switch::control::Reply;
 use comfy_table::{Table, presets};
 
 /// For whom.
@@ -80,9 +79,9 @@ pub(super) fn sheet<const N: usize>(properties: [(&str, String); N]) -> String {
     lines(&table)
 }
 
-/// `reply` as indented JSON.
-pub(super) fn json(reply: &Reply) -> Result<String, Failure> {
-    serde_json::to_string_pretty(reply)
+/// Anything as indented JSON.
+pub(super) fn value(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value)
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot write JSON: {error}")))
 }
 

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Failure};
+use super::{Context, Exit, Failure};
+use crate::config::Loaded;
+use crate::io::profiles;
+use crate::io::store::{self, Reader};
 
 #[derive(Debug)]
 pub(super) struct Places {
@@ -10,6 +13,28 @@ pub(super) struct Places {
     pub(super) state: PathBuf,
 }
 
-pub(super) fn places(_context: &Context) -> Result<Places, Failure> {
-    Ok(Places { recordings: "recordings".into(), state: "recordings/.state".into() })
+/// The whole configuration; every mistake in it if there is one.
+pub(super) fn load(context: &Context) -> Result<Loaded, Failure> {
+    profiles::load(&context.profiles).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::new(Exit::Configuration, lines.join("\n"))
+    })
+}
+
+pub(super) fn places(context: &Context) -> Result<Places, Failure> {
+    load(context).map(|loaded| Places { recordings: loaded.recordings, state: loaded.state })
+}
+
+/// The history, to be read.
+pub(super) fn history(context: &Context) -> Result<(Places, Reader), Failure> {
+    let places = places(context)?;
+    let reader = Reader::open(&places.state).map_err(unreadable)?;
+    Ok((places, reader))
+}
+
+pub(super) fn unreadable(error: store::Error) -> Failure {
+    match error {
+        store::Error::Busy(_) => Failure::new(Exit::Running, error.to_string()),
+        _ => Failure::storage(error.to_string()),
+    }
 }

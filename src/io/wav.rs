@@ -46,3 +46,9 @@ impl Writers {
     /// Ends the threads.
     pub fn stop(self) {}
 }
+
+/// SHA-256 of a whole file.
+pub fn digest(path: &std::path::Path) -> io::Result<[u8; 32]> {
+    use sha2::Digest;
+    Ok(sha2::Sha256::digest(std::fs::read(path)?).into())
+}

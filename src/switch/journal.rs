@@ -180,6 +180,17 @@ pub enum CallDirection {
     Internal,
 }
 
+impl CallDirection {
+    /// The word in records and replies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CallDirection::Inbound => "inbound",
+            CallDirection::Outbound => "outbound",
+            CallDirection::Internal => "internal",
+        }
+    }
+}
+
 /// The record of one call.
 #[derive(Clone, Debug)]
 pub struct Cdr {

@@ -505,11 +505,7 @@ impl Call {
     pub(super) fn row(&self) -> CallRow {
         CallRow {
             call: self.id.to_string(),
-            direction: match self.cdr.direction {
-                CallDirection::Inbound => "inbound".into(),
-                CallDirection::Outbound => "outbound".into(),
-                CallDirection::Internal => "internal".into(),
-            },
+            direction: self.cdr.direction.as_str().into(),
             from: self.cdr.from.reveal().clone(),
             to: self.cdr.to.reveal().clone(),
             state: match &self.stage {

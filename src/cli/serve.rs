@@ -1,0 +1,139 @@
+//! `serve`: the switch, until SIGTERM or Ctrl-C.
+
+use std::fmt::Write;
+
+use clap::Args;
+
+use super::output::print;
+use super::{Context, Exit, Failure, place};
+use crate::config::Loaded;
+use crate::io::clock::Clock;
+use crate::io::reconcile::{Report, reconcile};
+use crate::io::store::Reader;
+use crate::io::{log, process};
+use crate::server::{Options, Running, Server, StartError};
+use crate::switch::settings::{Listener, Profile};
+use crate::wire::flow::Transport;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// What to log: error, warn, info, debug, trace (else what TONSPUR_LOG says, else info)
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    log::start(arguments.log.as_deref()).map_err(|why| Failure::new(Exit::Failed, why))?;
+    process::keep_private();
+    process::raise_descriptors();
+    let loaded = place::load(context)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(event = "configuration", %warning);
+    }
+    let counts = counts(&loaded);
+    let locked_out = !loaded
+        .settings
+        .users
+        .values()
+        .any(|user| user.ha1.sha256.is_some() || user.ha1.md5.is_some());
+    let options = Options { loaded, clock: Clock::system(), seed: None, signals: true };
+    let running = Server::start(options).map_err(refused)?;
+    print(&greeting(&running, &counts, locked_out));
+    running.join().map_err(|fault| Failure::new(Exit::Failed, fault.to_string()))
+}
+
+fn refused(error: StartError) -> Failure {
+    let exit = match &error {
+        StartError::Store(crate::io::store::Error::Busy(_)) => Exit::Running,
+        StartError::Bind(_) => Exit::Address,
+        StartError::Folder(..) | StartError::Store(_) | StartError::Control(_) => Exit::Storage,
+        StartError::Media(_) | StartError::System(_) => Exit::Failed,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+fn counts(loaded: &Loaded) -> String {
+    let settings = &loaded.settings;
+    format!(
+        "{} users, {} agents, {} queues, {} trunks, {} routes",
+        settings.users.len(),
+        settings.agents.len(),
+        settings.queues.len(),
+        settings.trunks.len(),
+        settings.routes.len()
+    )
+}
+
+/// What listens where, what the last run left, what to do next.
+fn greeting(running: &Running, counts: &str, locked_out: bool) -> String {
+    let mut text = format!("tonspur {} is up: {counts}\n", env!("CARGO_PKG_VERSION"));
+    for (profile, whose) in [(Profile::Internal, "phones"), (Profile::External, "carriers")] {
+        let _ = writeln!(text, "  {whose:<10} {}", addresses(running.listeners(), profile));
+    }
+    let _ = writeln!(text, "  recordings {}", running.recordings().display());
+    let interrupted = running.interrupted();
+    if interrupted.calls > 0 {
+        let (finished, lost) = (interrupted.finished.len(), interrupted.lost.len());
+        let _ = writeln!(
+            text,
+            "  after the last run ended badly: {} calls marked interrupted, {finished} recordings finished, {lost} without audio",
+            interrupted.calls
+        );
+    }
+    if let Some(copy) = running.copy() {
+        let _ = writeln!(
+            text,
+            "  the database has a new form; its copy from before: {}",
+            copy.display()
+        );
+    }
+    for line in disagreements(running) {
+        let _ = writeln!(text, "  {line}");
+    }
+    let next = if locked_out {
+        "no user has a password yet: tonspur user add 1001, then start again"
+    } else {
+        "see who is there: tonspur registration list, tonspur agent list"
+    };
+    let _ = write!(text, "  next       {next}");
+    text
+}
+
+fn addresses(listeners: &[Listener], profile: Profile) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for listener in listeners.iter().filter(|listener| listener.profile == profile) {
+        let transport = match listener.transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        match shown.iter_mut().find(|line| line.starts_with(&format!("{} ", listener.bind))) {
+            Some(line) => line.push_str(&format!("+{transport}")),
+            None => shown.push(format!("{} {transport}", listener.bind)),
+        }
+    }
+    shown.join(", ")
+}
+
+/// Files without a row and rows without a file, counted; `recording check` names them.
+fn disagreements(running: &Running) -> Vec<String> {
+    let report = Reader::open(running.state())
+        .ok()
+        .and_then(|reader| reconcile(running.recordings(), &reader).ok());
+    report.filter(|report| !report.is_clean()).map(|report| lines(&report)).unwrap_or_default()
+}
+
+/// What a report found, a line each.
+pub(super) fn lines(report: &Report) -> Vec<String> {
+    let counted = [
+        (report.without_row.len(), "files without a row"),
+        (report.without_file.len(), "rows without a file"),
+        (report.after_purge.len(), "files that should have been deleted"),
+        (report.stray_parts.len(), "unfinished files that belong to no call"),
+        (report.strange.len(), "files that are no recordings"),
+    ];
+    counted
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}: tonspur recording check"))
+        .collect()
+}
