@@ -36,6 +36,56 @@ impl Folder {
         Ok(Folder(rustix::fs::openat(&self.0, plain(name)?, flags, Mode::empty())?))
     }
 
+    /// The folder at the end of `way`, whose parts are separated by `/`; a link on the way is an error.
+    pub fn descend(&self, way: &str) -> io::Result<Folder> {
+        let mut folder = Folder(self.0.try_clone()?);
+        for name in way.split('/').filter(|name| !name.is_empty()) {
+            folder = folder.within(name)?;
+        }
+        Ok(folder)
+    }
+
+    /// As [`Folder::descend`], and makes what is missing, readable by us alone.
+    pub fn descend_or_make(&self, way: &str) -> io::Result<Folder> {
+        let mut folder = Folder(self.0.try_clone()?);
+        for name in way.split('/').filter(|name| !name.is_empty()) {
+            match rustix::fs::mkdirat(&folder.0, plain(name)?, Mode::RWXU) {
+                Ok(()) => folder.sync()?,
+                Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            folder = folder.within(name)?;
+        }
+        Ok(folder)
+    }
+
+    /// Makes a file to read and write, readable by us alone. One that is there already, or a link, is an error.
+    pub fn create_file(&self, name: &str) -> io::Result<File> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        Ok(rustix::fs::openat(&self.0, plain(name)?, flags, mode)?.into())
+    }
+
+    /// Opens a file to read and write; a link is an error.
+    pub fn open_file(&self, name: &str) -> io::Result<File> {
+        // Not to wait for a pipe that somebody put there.
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::openat(&self.0, plain(name)?, flags, Mode::empty())?);
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(file)
+    }
+
+    /// Gives a file of this folder another name, which nothing has yet.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        if self.kind(to)?.is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Ok(rustix::fs::renameat(&self.0, plain(from)?, &self.0, plain(to)?)?)
+    }
+
     /// What `name` is; `None` if there is no such name.
     pub fn kind(&self, name: &str) -> io::Result<Option<Kind>> {
         match rustix::fs::statat(&self.0, plain(name)?, AtFlags::SYMLINK_NOFOLLOW) {

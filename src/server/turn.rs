@@ -315,8 +315,10 @@ impl Turn {
 
     /// Writes what is left: answers to the network, audio, the journal.
     async fn close(self) -> Result<(), Fault> {
-        let Turn { sockets, journal, media, purger, .. } = self;
+        let Turn { sockets, journal, media, purger, heard, .. } = self;
         drop(purger);
+        // Nobody is to wait for us to hear what is of no use any more.
+        drop(heard);
         sockets.finish(CLOSING / 4).await;
         media.stop();
         journal.close(CLOSING).map_err(|unwritten| Fault::Unwritten(unwritten.0))?;

@@ -23,6 +23,7 @@ pub use recall::{INTERRUPTED, Interrupted};
 pub use rows::{Recording, State};
 
 use super::folder::{self, Lock};
+use super::wav;
 use crate::switch::journal::{Entry, Memory};
 use crate::switch::retention::{Page, Query};
 use crate::utc::Utc;
@@ -60,7 +61,9 @@ impl Store {
     /// Opens the store in `state`, making it if there is none, and finishes what a crash left: calls get an end, cut-off recordings
     /// under `recordings` are sealed.
     pub fn open(state: &Path, recordings: &Path, now: Utc) -> Result<Opened, Error> {
-        Store::open_with(state, recordings, now, &|path| salvage(recordings, path))
+        let salvage =
+            |path: &str| wav::salvage(recordings, path).map_err(|error| error.to_string());
+        Store::open_with(state, recordings, now, &salvage)
     }
 
     fn open_with(
@@ -171,11 +174,6 @@ fn open_to_read(path: &Path) -> Result<Connection, Error> {
         .execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;")
         .map_err(&sql)?;
     Ok(connection)
-}
-
-/// Until the recorder's room offers it.
-fn salvage(_recordings: &Path, _path: &str) -> Result<crate::media::Sealed, String> {
-    Err("cut off by the end of the program".to_owned())
 }
 
 #[cfg(test)]
