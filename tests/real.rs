@@ -1,5 +1,6 @@
 //! A real switch, real sockets, real files, real phones: SIPp as the carrier, baresip as the agent. Each test has an address of
 //! 127/8 for itself, so all of them run side by side.
+#![expect(clippy::disallowed_methods, reason = "real files, real threads, real time")]
 
 #[path = "real/audio.rs"]
 mod audio;

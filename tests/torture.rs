@@ -1,5 +1,6 @@
 //! Every message of RFC 4475 and RFC 5118 gets the verdict it deserves from the message layer, none is skipped, and no mutation of
 //! one makes it panic.
+#![expect(clippy::disallowed_methods, reason = "the messages are files")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -259,13 +260,19 @@ fn what_follows_the_body_is_ignored_in_a_datagram_and_a_message_in_a_stream() {
     let mut framer = Framer::default();
     framer.push(&two);
     let mut methods = Vec::new();
+    let mut rest = None;
     while let Some(frame) = framer.next() {
-        let Frame::Message(bytes) = frame else { panic!("{frame:?}") };
-        let message = Message::parse(&bytes).expect("both are whole");
-        methods.push(message.method().expect("a request").clone().to_string());
+        match frame {
+            Frame::Message(bytes) => {
+                let message = Message::parse(&bytes).expect("both are whole");
+                methods.push(message.method().expect("a request").clone().to_string());
+            }
+            other => rest = Some(other),
+        }
     }
     assert_eq!(methods, ["REGISTER", "INVITE"]);
-    assert!(!framer.is_midway());
+    // The RFC's INVITE is five bytes longer than it says, and those begin no message.
+    assert_eq!(rest, Some(Frame::Broken(b"C\r\n\r\n".to_vec())));
 }
 
 #[test]
@@ -393,7 +400,7 @@ fn read_everything(bytes: &[u8]) {
             }
         }
         Err((malformed, lexed)) => {
-            assert!(malformed.at <= bytes.len());
+            assert!(malformed.at <= bytes.len(), "{malformed:?} of {} bytes", bytes.len());
             _ = refusal(malformed, lexed.as_ref());
         }
     }

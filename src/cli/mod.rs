@@ -16,6 +16,7 @@
 mod agent;
 mod call;
 mod config;
+mod demo;
 mod failure;
 mod live;
 mod output;
@@ -60,6 +61,8 @@ struct Cli {
 enum Command {
     /// Runs the switch until SIGTERM or Ctrl-C
     Serve(serve::Arguments),
+    /// Proves it: a recorded call from a carrier to an agent, and its deletion when its time has come
+    Demo(demo::Arguments),
     /// The profiles
     #[command(subcommand)]
     Config(config::Verb),
@@ -118,6 +121,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Queue(verb) => queue::run(context, verb),
         Command::Agent(verb) => agent::run(context, verb),
         Command::Serve(arguments) => serve::run(context, &arguments),
+        Command::Demo(arguments) => demo::run(context, &arguments),
         Command::Config(verb) => config::run(context, verb),
         Command::Recording(verb) => recording::run(context, verb),
         Command::Retention(verb) => retention::run(context, verb),

@@ -280,7 +280,7 @@ fn spans(spans: &[(Silence, Samples, Samples)]) -> String {
     if said.is_empty() { "-".to_owned() } else { said.join(", ") }
 }
 
-fn whole(recording: &Recording) -> String {
+pub(super) fn whole(recording: &Recording) -> String {
     let at = |at: Option<Utc>| at.map_or_else(|| "-".to_owned(), |at| second(&at.to_string()));
     sheet([
         ("recording", recording.recording.to_string()),
@@ -303,7 +303,7 @@ fn whole(recording: &Recording) -> String {
     ])
 }
 
-fn json(recording: &Recording) -> serde_json::Value {
+pub(super) fn json(recording: &Recording) -> serde_json::Value {
     let at = |at: Option<Utc>| at.map(|at| at.to_string());
     serde_json::json!({
         "recording": recording.recording.to_string(),

@@ -11,6 +11,7 @@ use super::folder::{Folder, NODE};
 use super::name;
 use crate::switch::settings::{Language, Registrar};
 use crate::wire::rtp::g711::Codec;
+use crate::wire::sip::auth::Algorithm;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -55,6 +56,7 @@ impl Default for Node {
                 longest: HOUR,
                 contacts: 5,
                 nonce_life: MINUTE,
+                digests: vec![Algorithm::Md5],
             },
             calls: 2_000,
             ring: MINUTE,
@@ -145,6 +147,19 @@ fn registrar(section: &mut Section<'_>, node: &mut Node) {
     put(&mut limits.contacts, registrar.count("contacts", 1..=100).map(|at| at.value));
     let life = registrar.duration("nonce_life", 10 * SECOND..=HOUR);
     put(&mut limits.nonce_life, life.map(|at| at.value));
+    let digest = |text: &str| match text {
+        "sha-256" => Ok(Algorithm::Sha256),
+        "md5" => Ok(Algorithm::Md5),
+        other => Err(format!("has `sha-256` and `md5`, not `{}`", other.escape_debug())),
+    };
+    if let Some(list) = registrar.parsed_list("digests", digest) {
+        limits.digests = list.value.iter().map(|at| at.value).collect();
+        let twice = limits.digests.len() > 1 && limits.digests[0] == limits.digests[1];
+        if limits.digests.is_empty() || limits.digests.len() > 2 || twice {
+            registrar
+                .wrong(list.line, "`registrar.digests` names `sha-256`, `md5` or both, each once");
+        }
+    }
     if limits.longest < limits.shortest {
         let line = longest.map_or(registrar.line(), |at| at.line);
         registrar.wrong(line, "`registrar.longest` is shorter than `registrar.shortest`");

@@ -1,5 +1,9 @@
 //! The log: a fact a line on standard error, as `2030-01-07T09:00:00.250001Z INFO event=registered source=192.0.2.7:5060`. Home of
 //! tracing-subscriber.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a log line has its moment; its level may come from outside"
+)]
 
 use std::fmt::{self, Write};
 

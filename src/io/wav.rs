@@ -244,6 +244,18 @@ pub fn read(path: &Path) -> io::Result<[Vec<i16>; 2]> {
     Ok(sides)
 }
 
+/// The samples of a prompt: 16 bit, mono, 8 kHz.
+///
+/// # Errors
+/// If it cannot be read, or is of another form.
+pub fn read_prompt(path: &Path) -> io::Result<Vec<i16>> {
+    let reader = WavReader::new(BufReader::new(File::open(path)?)).map_err(plain)?;
+    if reader.spec() != (WavSpec { channels: 1, ..SPEC }) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not 16-bit mono at 8 kHz"));
+    }
+    reader.into_samples().map(|sample| sample.map_err(plain)).collect()
+}
+
 fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }

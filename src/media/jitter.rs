@@ -29,6 +29,9 @@ const SPANS: usize = 4;
 /// Fewer packets than this say nothing about the path.
 const ENOUGH: u32 = 10;
 
+/// Of so many packets it is known where they were laid: more than can be overtaken within the delay.
+const OVERTAKEN: usize = 8;
+
 /// After so long without a packet, what was known of the path is old.
 const PAUSE: i64 = 2 * 8_000;
 
@@ -73,6 +76,8 @@ pub(super) struct Mapping {
     floors: [i64; SPANS],
     since: i64,
     heard: u32,
+    /// The newest packets' RTP times and offsets, the newest first: who is overtaken lies between them.
+    placed: [(i64, i64); OVERTAKEN],
 }
 
 impl Mapping {
@@ -92,6 +97,7 @@ impl Mapping {
             floors: [i64::MAX; SPANS],
             since: first.arrived,
             heard: 0,
+            placed: [(i64::MIN, 0); OVERTAKEN],
         }
     }
 
@@ -116,7 +122,10 @@ impl Mapping {
         let extended = self.extend(stamp.timestamp);
         if extended <= self.extended && self.heard > 0 {
             self.observe(stamp, extended);
-            return Place { extended, start: extended * FINE + self.offset, stretch: 0 };
+            // It ends where the one that overtook it begins.
+            let later = self.placed.iter().take_while(|&&(other, _)| other > extended).last();
+            let offset = later.map_or(self.offset, |&(_, offset)| offset);
+            return Place { extended, start: extended * FINE + offset, stretch: 0 };
         }
         if stamp.arrived - self.arrived > PAUSE {
             self.floors = [i64::MAX; SPANS];
@@ -129,6 +138,8 @@ impl Mapping {
             self.slew = 0;
         }
         let start = extended * FINE + self.offset;
+        self.placed.rotate_right(1);
+        self.placed[0] = (extended, self.offset);
         let speed = if self.slew.abs() > LARGE * FINE { 2 } else { 1 };
         let most = stamp.length * speed;
         let stretch = self.slew.clamp(-most, most);

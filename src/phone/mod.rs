@@ -1,6 +1,7 @@
 //! A small SIP phone for the demo and the lab. It reads with `rsip` and with its own eyes, writes plain text, and shares nothing with
 //! `wire`: a mistake of ours cannot cancel itself out. Sans-IO: time and seed are arguments, packets go in and come out.
 
+mod ladder;
 mod message;
 mod sound;
 
@@ -8,6 +9,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+pub use ladder::{Ladder, Rung};
 pub use message::Received;
 use message::{Challenge, authorization};
 pub use sound::{Voice, linear, mu_law, tone_level};

@@ -129,15 +129,12 @@ impl Voice {
             0 => self.heard.extend(bytes[12..].iter().map(|byte| linear(*byte))),
             8 => self.heard.extend(bytes[12..].iter().map(|byte| linear_a(*byte))),
             kind if self.far.is_some_and(|(_, _, event)| event == Some(kind))
-                && bytes.len() >= 16 =>
+                && bytes.len() >= 16
+                && self.last_event.replace(timestamp) != Some(timestamp) =>
             {
-                if self.last_event.replace(timestamp) != Some(timestamp) {
-                    self.digits.extend(
-                        b"0123456789*#ABCD"
-                            .get(usize::from(bytes[12]))
-                            .map(|digit| char::from(*digit)),
-                    );
-                }
+                self.digits.extend(
+                    b"0123456789*#ABCD".get(usize::from(bytes[12])).map(|digit| char::from(*digit)),
+                );
             }
             _ => {}
         }

@@ -1,4 +1,5 @@
 //! The start, in order: folders, store (whose lock says that nobody else is here), addresses, media, admin socket, switch.
+#![expect(clippy::disallowed_methods, reason = "the start opens files and the one task")]
 
 use std::num::NonZeroUsize;
 use std::path::Path;

@@ -90,7 +90,8 @@ impl Switch {
                 false
             }
         };
-        let challenges = self.guard.challenges(now.instant, source, stale);
+        let challenges =
+            self.guard.challenges(now.instant, source, stale, &self.settings.registrar.digests);
         Err(challenges.iter().fold(answer(Status::of(401)), |response, value| {
             response.header(Name::WwwAuthenticate, value)
         }))

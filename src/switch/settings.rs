@@ -8,7 +8,7 @@ use crate::media::PromptId;
 use crate::redacted::Redacted;
 use crate::wire::flow::{ListenerId, Transport};
 use crate::wire::rtp::g711::Codec;
-use crate::wire::sip::auth::Ha1;
+use crate::wire::sip::auth::{Algorithm, Ha1};
 use crate::wire::sip::dialog::Reach;
 use crate::wire::sip::message::Status;
 
@@ -320,7 +320,7 @@ pub const MUSIC: &str = "music";
 pub const RINGBACK: &str = "ringback";
 
 /// Limits of registrations.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Registrar {
     /// Shorter ones get 423.
     pub shortest: Duration,
@@ -330,6 +330,8 @@ pub struct Registrar {
     pub contacts: usize,
     /// A nonce lives so long.
     pub nonce_life: Duration,
+    /// The digests that phones are asked for, the preferred first (RFC 8760 §2.4).
+    pub digests: Vec<Algorithm>,
 }
 
 impl Settings {

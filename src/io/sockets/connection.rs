@@ -1,4 +1,5 @@
 //! One TCP connection: frames in, bytes out, and the patience it is given.
+#![expect(clippy::disallowed_methods, reason = "what comes is stamped when it comes")]
 
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};

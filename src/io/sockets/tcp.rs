@@ -1,4 +1,5 @@
 //! TCP: the table of connections. One connection serves everybody who sends to its far address; limits are kept here.
+#![expect(clippy::disallowed_methods, reason = "each connection has its task and its timers")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

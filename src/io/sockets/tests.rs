@@ -1,1 +1,1 @@
-
+//! Sockets of the loopback, and what may go wrong with them.

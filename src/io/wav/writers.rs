@@ -40,7 +40,7 @@ enum Order {
 
 /// What is done away from the writers, because it may take its time.
 enum Job {
-    Seal { recording: RecordingId, path: String, wav: Wav, recorder: Recorder },
+    Seal(RecordingId, Box<Take>),
     Fail { recording: RecordingId, cause: String },
 }
 
@@ -217,13 +217,7 @@ impl Writer {
     fn seal(&mut self, recording: RecordingId, at: Instant) {
         let Some(mut take) = self.takes.remove(&recording) else { return };
         match take.finish(at, &mut self.pcm) {
-            Ok(()) => {
-                let Take { recorder, file, .. } = take;
-                // Without a file it was never armed, and leaves nothing.
-                if let Some((path, wav)) = file {
-                    self.hand_over(Job::Seal { recording, path, wav, recorder });
-                }
-            }
+            Ok(()) => self.hand_over(Job::Seal(recording, Box::new(take))),
             Err(error) => self.fail(recording, &error),
         }
     }
@@ -279,6 +273,14 @@ impl Take {
         written.map(|()| fits)
     }
 
+    /// What the finished recording is; `None` if nothing was to reach the disk.
+    fn seal(self, root: &Folder) -> io::Result<Option<Sealed>> {
+        let Some((path, wav)) = self.file else { return Ok(None) };
+        let sealed = wav.seal(root, &path)?.sealed();
+        let (silences, gaps) = (self.recorder.silences().to_vec(), self.recorder.gaps().to_vec());
+        Ok(Some(Sealed { silences, gaps, ..sealed }))
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.file.as_mut().map_or(Ok(()), |(_, wav)| wav.flush())
     }
@@ -292,8 +294,10 @@ fn run_jobs(
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let event = match job {
-            Ok(Job::Seal { recording, path, wav, recorder }) => match wav.seal(root, &path) {
-                Ok(digest) => Event::Sealed { recording, sealed: sealed(digest, &recorder) },
+            Ok(Job::Seal(recording, take)) => match take.seal(root) {
+                Ok(Some(sealed)) => Event::Sealed { recording, sealed },
+                // It was never armed, and leaves nothing.
+                Ok(None) => continue,
                 Err(error) => Event::RecordingFailed { recording, cause: error.to_string() },
             },
             Ok(Job::Fail { recording, cause }) => Event::RecordingFailed { recording, cause },
@@ -301,13 +305,5 @@ fn run_jobs(
         };
         // A switch that has stopped listening has stopped; the next start finds the file.
         let _ = events.blocking_send(event);
-    }
-}
-
-fn sealed(digest: super::Digest, recorder: &Recorder) -> Sealed {
-    Sealed {
-        silences: recorder.silences().to_vec(),
-        gaps: recorder.gaps().to_vec(),
-        ..digest.sealed()
     }
 }

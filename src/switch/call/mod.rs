@@ -96,7 +96,6 @@ struct Offer {
 
 impl Call {
     /// A call that has a plan and may begin. The INVITE is answered from here on.
-    #[expect(clippy::too_many_arguments, reason = "a call begins with that much")]
     pub(super) fn begin(
         desk: &mut Desk<'_>,
         plan: Plan,

@@ -269,7 +269,7 @@ fn read_status_line(line: &[u8], begin: usize) -> Result<Start, Malformed> {
     let code = parts.next().unwrap_or_default();
     let status = number(code, 699).filter(|_| code.len() == 3);
     let status = status.and_then(|code| Status::new(u16::try_from(code).ok()?));
-    let status = status.ok_or(Malformed::bad("bad status code", begin + 8))?;
+    let status = status.ok_or(Malformed::bad("bad status code", begin + line.len().min(8)))?;
     let phrase = trim(parts.next().unwrap_or_default());
     Ok(Start::Response(status, String::from_utf8_lossy(phrase).into()))
 }

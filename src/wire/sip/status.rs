@@ -108,11 +108,11 @@ impl Status {
             606 => "Not Acceptable",
             607 => "Unwanted",
             608 => "Rejected",
-            ..=199 => "Progress",
-            ..=299 => "Success",
-            ..=399 => "Redirection",
-            ..=499 => "Request Failure",
-            ..=599 => "Server Failure",
+            0..200 => "Progress",
+            200..300 => "Success",
+            300..400 => "Redirection",
+            400..500 => "Request Failure",
+            500..600 => "Server Failure",
             600.. => "Global Failure",
         }
     }

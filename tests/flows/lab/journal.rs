@@ -64,10 +64,10 @@ impl Journal {
         let mut order = Vec::new();
         let mut rows: BTreeMap<_, Cdr> = BTreeMap::new();
         for entry in &self.committed {
-            if let Entry::Call(cdr) = entry {
-                if rows.insert(cdr.call, (**cdr).clone()).is_none() {
-                    order.push(cdr.call);
-                }
+            if let Entry::Call(cdr) = entry
+                && rows.insert(cdr.call, (**cdr).clone()).is_none()
+            {
+                order.push(cdr.call);
             }
         }
         order.into_iter().filter_map(|call| rows.remove(&call)).collect()

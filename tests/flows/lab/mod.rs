@@ -1,7 +1,6 @@
 //! The lab: carriers, phones, a network, the switch with its media and its journal, in one thread and in virtual time.
 
 mod journal;
-mod ladder;
 mod network;
 mod party;
 mod world;

@@ -10,7 +10,7 @@ use tonspur::media::prompt::Library;
 use tonspur::media::recorder::Recorder;
 use tonspur::media::relay::{Component, Relay};
 use tonspur::media::{self, Command, PortId, RecordingId, Samples, Sealed, tap};
-use tonspur::phone::{Phone, Received};
+use tonspur::phone::{Ladder, Phone, Received};
 use tonspur::switch::control::{Reply, Request, RequestId};
 use tonspur::switch::retention::Page;
 use tonspur::switch::settings::Settings;
@@ -20,7 +20,6 @@ use tonspur::wire::flow::{Datagram, Flow, ListenerId, Transport};
 
 use super::Kept;
 use super::journal::Journal;
-use super::ladder::Ladder;
 use super::network::{DELAY, Network, Parcel};
 
 /// The recorder looks at its tap this often.

@@ -1,3 +1,5 @@
+//! Offers and answers: RFC 3264, and what phones make of it.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -44,17 +44,24 @@ impl Guard {
         Guard { realm: realm.into(), mint: Mint::new(life, uses, ids), nobody }
     }
 
-    /// The values for WWW-Authenticate or Proxy-Authenticate, SHA-256 first, then MD5 (RFC 8760 §2.4).
-    pub fn challenges(&mut self, now: Instant, source: IpAddr, stale: bool) -> [String; 2] {
+    /// The values for WWW-Authenticate or Proxy-Authenticate, one for each algorithm, the preferred first (RFC 8760 §2.4).
+    pub fn challenges(
+        &mut self,
+        now: Instant,
+        source: IpAddr,
+        stale: bool,
+        algorithms: &[Algorithm],
+    ) -> Vec<String> {
         let nonce = self.mint.make(now, source);
         let realm = super::answer::quoted(&self.realm);
         let stale = if stale { ", stale=true" } else { "" };
-        [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| {
+        let challenge = |algorithm: &Algorithm| {
             let algorithm = algorithm.as_str();
             format!(
                 "Digest realm={realm}, nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}"
             )
-        })
+        };
+        algorithms.iter().map(challenge).collect()
     }
 
     /// The user name claimed by the request's credentials for our realm, unproven: to look its HA1 up.

@@ -29,6 +29,12 @@ fn register(authorization: &str) -> Message {
     parse(&format!("REGISTER {URI} SIP/2.0"), &format!("Authorization: {authorization}\r\n"))
 }
 
+/// SHA-256 first, then MD5.
+fn both(guard: &mut Guard, now: Instant, source: IpAddr, stale: bool) -> [String; 2] {
+    let challenges = guard.challenges(now, source, stale, &[Algorithm::Sha256, Algorithm::Md5]);
+    challenges.try_into().expect("one each")
+}
+
 fn challenge(code: u16, lines: &[impl AsRef<str>]) -> Message {
     let name = if code == 401 { "WWW-Authenticate" } else { "Proxy-Authenticate" };
     let headers: String =
@@ -73,7 +79,7 @@ fn a_phone_that_knows_the_password_comes_in_with_either_algorithm() {
     let now = Instant::now();
     let mut guard = guard();
     for first in 0..2 {
-        let challenges = guard.challenges(now, PHONE, false);
+        let challenges = both(&mut guard, now, PHONE, false);
         let (name, value) = answered(&challenge(401, &challenges[first..]), "secret");
         assert_eq!(name, Name::Authorization);
         assert!(value.contains(["algorithm=SHA-256", "algorithm=MD5"][first]), "{value}");
@@ -87,11 +93,11 @@ fn a_phone_that_knows_the_password_comes_in_with_either_algorithm() {
 fn a_challenge_names_the_stronger_algorithm_first_and_says_stale_when_it_is() {
     let now = Instant::now();
     let mut guard = Guard::new("a \"b\"", LIFE, 100, Ids::new([5; 32]));
-    let [sha, md5] = guard.challenges(now, PHONE, false);
+    let [sha, md5] = both(&mut guard, now, PHONE, false);
     assert!(sha.starts_with("Digest realm=\"a \\\"b\\\"\", nonce=\""), "{sha}");
     assert!(sha.ends_with("\", algorithm=SHA-256, qop=\"auth\""), "{sha}");
     assert!(md5.ends_with("\", algorithm=MD5, qop=\"auth\""), "{md5}");
-    let [sha, _] = guard.challenges(now, PHONE, true);
+    let [sha, _] = both(&mut guard, now, PHONE, true);
     assert!(sha.ends_with(", stale=true"), "{sha}");
 }
 
@@ -99,7 +105,7 @@ fn a_challenge_names_the_stronger_algorithm_first_and_says_stale_when_it_is() {
 fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
     let now = Instant::now();
     let mut guard = guard();
-    let challenges = guard.challenges(now, PHONE, false);
+    let challenges = both(&mut guard, now, PHONE, false);
     let request = register(&answered(&challenge(401, &challenges), "guess").1);
     assert_eq!(guard.check(now, PHONE, &request, Some(&bobs())), Err(Refusal::Wrong));
     assert_eq!(guard.check(now, PHONE, &request, None), Err(Refusal::Wrong));
@@ -113,7 +119,7 @@ fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
 fn credentials_cannot_be_used_twice() {
     let now = Instant::now();
     let mut guard = guard();
-    let [sha, _] = guard.challenges(now, PHONE, false);
+    let [sha, _] = both(&mut guard, now, PHONE, false);
     let first = register(&counted(&sha, "00000001", URI));
     assert_eq!(guard.check(now, PHONE, &first, Some(&bobs())), Ok(()));
     assert_eq!(guard.check(now, PHONE, &first, Some(&bobs())), Err(Refusal::Wrong));
@@ -130,7 +136,7 @@ fn credentials_cannot_be_used_twice() {
 fn the_uri_must_be_the_request_uri() {
     let now = Instant::now();
     let mut guard = guard();
-    let [sha, _] = guard.challenges(now, PHONE, false);
+    let [sha, _] = both(&mut guard, now, PHONE, false);
     let other = register(&counted(&sha, "00000001", "sip:other.example"));
     assert_eq!(guard.check(now, PHONE, &other, Some(&bobs())), Err(Refusal::Wrong));
     let alike = register(&counted(&sha, "00000001", "sip:SWITCH.example"));
@@ -141,7 +147,7 @@ fn the_uri_must_be_the_request_uri() {
 fn the_method_is_part_of_the_proof() {
     let now = Instant::now();
     let mut guard = guard();
-    let [sha, _] = guard.challenges(now, PHONE, false);
+    let [sha, _] = both(&mut guard, now, PHONE, false);
     let credentials = counted(&sha, "00000001", URI);
     let text = format!(
         "INVITE {URI} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=b\r\n\
@@ -156,7 +162,7 @@ fn the_method_is_part_of_the_proof() {
 fn a_nonce_of_yesterday_of_elsewhere_or_of_another_run_is_stale_for_who_knows_the_password() {
     let now = Instant::now();
     let mut ours = guard();
-    let [sha, _] = ours.challenges(now, PHONE, false);
+    let [sha, _] = both(&mut ours, now, PHONE, false);
     let request = register(&counted(&sha, "00000001", URI));
     let late = now + LIFE + Duration::from_millis(1);
     assert_eq!(ours.check(late, PHONE, &request, Some(&bobs())), Err(Refusal::Stale));
@@ -164,7 +170,7 @@ fn a_nonce_of_yesterday_of_elsewhere_or_of_another_run_is_stale_for_who_knows_th
     assert_eq!(ours.check(now, ELSEWHERE, &request, None), Err(Refusal::Wrong));
     let mut restarted = Guard::new("switch.example", LIFE, 100, Ids::new([9; 32]));
     assert_eq!(restarted.check(now, PHONE, &request, Some(&bobs())), Err(Refusal::Stale));
-    restarted.challenges(now, PHONE, false);
+    both(&mut restarted, now, PHONE, false);
     assert_eq!(restarted.check(now, PHONE, &request, Some(&bobs())), Err(Refusal::Stale));
     assert_eq!(ours.check(now, PHONE, &request, Some(&bobs())), Ok(()));
 }
@@ -173,7 +179,7 @@ fn a_nonce_of_yesterday_of_elsewhere_or_of_another_run_is_stale_for_who_knows_th
 fn what_is_not_for_us_is_challenged() {
     let now = Instant::now();
     let mut guard = guard();
-    let [sha, _] = guard.challenges(now, PHONE, false);
+    let [sha, _] = both(&mut guard, now, PHONE, false);
     let good = counted(&sha, "00000001", URI);
     for other in [
         "NoOneKnowsThisScheme opaque-data=here".to_owned(),
@@ -195,7 +201,7 @@ fn what_is_not_for_us_is_challenged() {
 fn credentials_without_what_they_need_are_refused() {
     let now = Instant::now();
     let mut guard = guard();
-    let [sha, _] = guard.challenges(now, PHONE, false);
+    let [sha, _] = both(&mut guard, now, PHONE, false);
     let good = counted(&sha, "00000001", URI);
     for (what, instead) in [
         ("nc=00000001", "nc=1"),
@@ -223,7 +229,7 @@ fn credentials_without_what_they_need_are_refused() {
 fn a_proxys_challenge_is_answered_in_its_own_header() {
     let now = Instant::now();
     let mut guard = guard();
-    let challenges = guard.challenges(now, PHONE, false);
+    let challenges = both(&mut guard, now, PHONE, false);
     let (name, value) = answered(&challenge(407, &challenges), "secret");
     assert_eq!(name, Name::ProxyAuthorization);
     let request =
@@ -276,7 +282,7 @@ fn an_old_carrier_without_qop_is_answered_as_rfc_2069_has_it() {
 fn a_user_with_a_quote_in_his_name_can_come_in() {
     let now = Instant::now();
     let mut guard = guard();
-    let challenges = guard.challenges(now, PHONE, false);
+    let challenges = both(&mut guard, now, PHONE, false);
     let mut ids = Ids::new([6; 32]);
     let asked = challenge(401, &challenges);
     let (_, value) =

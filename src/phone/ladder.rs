@@ -6,33 +6,60 @@ use std::time::Duration;
 const WIDTH: usize = 30;
 
 /// Messages in the order they were sent.
-#[derive(Default)]
-pub(crate) struct Ladder {
+#[derive(Clone, Default, Debug)]
+pub struct Ladder {
     columns: Vec<String>,
-    lines: Vec<(Duration, String, String, String, bool)>,
+    rungs: Vec<Rung>,
+}
+
+/// One message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rung {
+    /// When it was sent, from the beginning.
+    pub at: Duration,
+    /// By whom.
+    pub from: String,
+    /// To whom.
+    pub to: String,
+    /// `INVITE`, or `180 Ringing`.
+    pub what: String,
+    /// Whether it never arrived.
+    pub lost: bool,
 }
 
 impl Ladder {
     /// A message from one party to another; `lost` on its way.
-    pub(crate) fn note(&mut self, at: Duration, from: &str, to: &str, what: &str, lost: bool) {
+    pub fn note(&mut self, at: Duration, from: &str, to: &str, what: &str, lost: bool) {
         for name in [from, to] {
             if !self.columns.iter().any(|known| known == name) {
                 self.columns.push(name.to_owned());
             }
         }
-        self.lines.push((at, from.to_owned(), to.to_owned(), what.to_owned(), lost));
+        let (from, to, what) = (from.to_owned(), to.to_owned(), what.to_owned());
+        self.rungs.push(Rung { at, from, to, what, lost });
     }
 
-    /// Carriers on the left, the switch in the middle, phones on the right.
-    pub(crate) fn draw(&self) -> String {
-        let mut columns = self.columns.clone();
-        columns.sort_by_key(|name| match name.as_str() {
+    /// Everybody who said or was told something: carriers on the left, the switch in the middle, phones on the right.
+    pub fn columns(&self) -> Vec<&str> {
+        let mut columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        columns.sort_by_key(|name| match name {
             carrier if carrier.starts_with("north") || carrier.starts_with("south") => 0,
-            "tonspur" => 1,
+            &"tonspur" => 1,
             _ => 2,
         });
-        let place = |name: &String| {
-            columns.iter().position(|known| known == name).expect("a column") * WIDTH + 10
+        columns
+    }
+
+    /// All messages, in the order they were sent.
+    pub fn rungs(&self) -> &[Rung] {
+        &self.rungs
+    }
+
+    /// As text, a line for each message.
+    pub fn draw(&self) -> String {
+        let columns = self.columns();
+        let place = |name: &str| {
+            columns.iter().position(|known| *known == name).unwrap_or_default() * WIDTH + 10
         };
         let mut drawing = String::new();
         let mut head = vec![b' '; columns.len() * WIDTH];
@@ -41,7 +68,7 @@ impl Ladder {
             head[at..at + name.len()].copy_from_slice(name.as_bytes());
         }
         let _ = writeln!(drawing, "{}", String::from_utf8_lossy(&head).trim_end());
-        for (at, from, to, what, lost) in &self.lines {
+        for Rung { at, from, to, what, lost } in &self.rungs {
             let mut line: Vec<char> = vec![' '; columns.len() * WIDTH];
             let stamp: Vec<char> = format!("{:>7}", at.as_millis()).chars().collect();
             line[..stamp.len()].copy_from_slice(&stamp);
