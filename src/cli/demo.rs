@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
     let talked = call(&mut stage, &mut report)?;
     let (row, sides) = recorded(&mut stage, &mut report, talked)?;
     report.say(&format!("\n{}\n{}\n", stage.ladder().draw(), recording::whole(&row)));
-    let tombstone = deleted(&stage, &mut report, &row)?;
+    let tombstone = deleted(&mut stage, &mut report, &row)?;
     stage.end()?;
     report.say("\nall of it held");
 
@@ -197,7 +197,7 @@ fn decibels(samples: &[i16]) -> f64 {
 }
 
 /// Day by day past the policy, as the calendar would go; the tombstone.
-fn deleted(stage: &Stage, report: &mut Report, row: &Recording) -> Result<Recording, Failure> {
+fn deleted(stage: &mut Stage, report: &mut Report, row: &Recording) -> Result<Recording, Failure> {
     let reader = Reader::open(stage.state()).map_err(place::unreadable)?;
     let path = stage.recordings().join(&row.path);
     let due = |stage: &Stage| reader.due(stage.clock().now().utc).map_err(place::unreadable);
@@ -216,7 +216,11 @@ fn deleted(stage: &Stage, report: &mut Report, row: &Recording) -> Result<Record
     report.holds("the dry run names it and deletes nothing", dry, row.recording.to_string())?;
     let gone = purged(stage)? == 1 && !path.exists();
     report.holds("the run deletes the file", gone, row.path.clone())?;
-    let tombstone = only(&reader).filter(|row| row.state() == State::Purged);
+    let mut tombstone = None;
+    stage.until(PATIENCE, |_| {
+        tombstone = only(&reader).filter(|row| row.state() == State::Purged);
+        tombstone.is_some()
+    });
     let named = tombstone.as_ref().is_some_and(|row| row.agent.is_some());
     let stands = tombstone.is_some() && !named;
     report.holds("its tombstone stays, and names nobody", stands, "state purged".to_owned())?;

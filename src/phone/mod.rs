@@ -211,6 +211,13 @@ impl Phone {
         self.send_invite(now, Some(sdp), None);
     }
 
+    /// The same INVITE again with another branch, as a proxy that forked it would deliver it.
+    pub fn invite_by_another_way(&mut self, now: Instant) {
+        self.dialog.cseq -= 1;
+        let sdp = self.description("sendrecv");
+        self.send_invite(now, Some(sdp), None);
+    }
+
     /// re-INVITE with our audio `sendrecv`, `sendonly`, `recvonly` or `inactive`.
     pub fn reinvite(&mut self, now: Instant, direction: &str) {
         let sdp = self.description(direction);

@@ -88,7 +88,7 @@ impl Question {
     }
 }
 
-/// The proof that one call may be recorded with one agent. Not to be copied, and made by [`permit`] alone.
+/// The proof that one call may be recorded with one agent. Not to be copied, and made by `permit` alone.
 #[derive(Debug)]
 pub struct RecordingPermit {
     call: CallId,

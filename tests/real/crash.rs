@@ -31,6 +31,9 @@ fn a_killed_switch_loses_at_most_200_ms_of_each_of_50_recordings() {
             "1001",
             "-ap",
             PASSWORD,
+            // SIPp signs its target unless told otherwise, phones the Request-URI.
+            "-auth_uri",
+            "real.test",
             "-key",
             "contact_port",
             &contact,

@@ -12,7 +12,7 @@ use tonspur::wire::sip::auth::Ha1;
 use crate::wait_for;
 
 /// The password of every user of these tests.
-pub(crate) const PASSWORD: &str = "a phone of its own";
+pub(crate) const PASSWORD: &str = "a-phone-of-its-own";
 
 /// The notice of these tests, in milliseconds.
 const NOTICE: u32 = 200;

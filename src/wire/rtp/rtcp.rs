@@ -49,7 +49,7 @@ pub struct Block {
     pub since_last_report: u32,
 }
 
-/// Room enough for what [`write`] makes.
+/// Room enough for what [`write()`] makes.
 pub const LONGEST: usize = 28 + 24 + 12 + CNAME + 4;
 
 /// Octets of our CNAME: 16 hexadecimal digits (RFC 7022 §4.2 wants no address in it).

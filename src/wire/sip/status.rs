@@ -108,12 +108,14 @@ impl Status {
             606 => "Not Acceptable",
             607 => "Unwanted",
             608 => "Rejected",
-            0..200 => "Progress",
-            200..300 => "Success",
-            300..400 => "Redirection",
-            400..500 => "Request Failure",
-            500..600 => "Server Failure",
-            600.. => "Global Failure",
+            other => match other / 100 {
+                0 | 1 => "Progress",
+                2 => "Success",
+                3 => "Redirection",
+                4 => "Request Failure",
+                5 => "Server Failure",
+                _ => "Global Failure",
+            },
         }
     }
 }

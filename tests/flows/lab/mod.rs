@@ -63,6 +63,11 @@ impl Lab {
         self.world.borrow_mut().network.weather = weather;
     }
 
+    /// The next so many messages that begin so are lost.
+    pub(crate) fn loses(&self, start: &str, count: usize) {
+        self.world.borrow_mut().network.losing.push((start.to_owned(), count));
+    }
+
     /// A caller behind the trunk `north` (192.0.2.9) or `south` (192.0.2.10).
     pub(crate) fn carrier(&self, trunk: &str) -> Party {
         Party::carrier(&self.world, trunk)

@@ -95,7 +95,7 @@ impl Party {
     }
 
     /// From now on repeats what is not answered, and answers what is polite to answer.
-    pub(crate) fn is_polite(self) -> Party {
+    pub(crate) fn polite(self) -> Party {
         self.acts(|phone, _| phone.set_manners(Manners::POLITE));
         self
     }
@@ -122,6 +122,11 @@ impl Party {
 
     pub(crate) fn invites(&self, number: &str) -> &Party {
         self.acts(|phone, now| phone.invite(now, number))
+    }
+
+    /// The INVITE again, by another way: another branch, all else the same.
+    pub(crate) fn invites_by_another_way(&self) -> &Party {
+        self.acts(|phone, now| phone.invite_by_another_way(now))
     }
 
     /// Waits for a message that begins so; what else came is gone.
