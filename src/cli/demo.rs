@@ -162,7 +162,7 @@ fn recorded(
     let reader = Reader::open(stage.state()).map_err(place::unreadable)?;
     let mut row = None;
     stage.until(PATIENCE, |_| {
-        row = only(&reader).filter(|row| row.state() == State::Sealed);
+        row = only(&reader, State::Sealed);
         row.is_some()
     });
     let row = row.ok_or_else(|| Failure::new(Exit::Failed, "the recording was not sealed"))?;
@@ -218,7 +218,7 @@ fn deleted(stage: &mut Stage, report: &mut Report, row: &Recording) -> Result<Re
     report.holds("the run deletes the file", gone, row.path.clone())?;
     let mut tombstone = None;
     stage.until(PATIENCE, |_| {
-        tombstone = only(&reader).filter(|row| row.state() == State::Purged);
+        tombstone = only(&reader, State::Purged);
         tombstone.is_some()
     });
     let named = tombstone.as_ref().is_some_and(|row| row.agent.is_some());
@@ -235,8 +235,10 @@ fn purged(stage: &Stage) -> Result<usize, Failure> {
     }
 }
 
-fn only(reader: &Reader) -> Option<Recording> {
-    reader.recordings(&RecordingFilter::default()).ok()?.pop()
+/// The one recording in this state.
+fn only(reader: &Reader, state: State) -> Option<Recording> {
+    let filter = RecordingFilter { state: Some(state), ..RecordingFilter::default() };
+    reader.recordings(&filter).ok()?.pop()
 }
 
 /// The shipped profiles' prompt that asks for consent.

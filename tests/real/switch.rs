@@ -151,6 +151,15 @@ impl Drop for Switch {
         }
         if std::thread::panicking() {
             eprintln!("---- the switch's log\n{}", self.log());
+            for file in fs::read_dir(self.folder.path()).into_iter().flatten().flatten() {
+                let path = if file.path().is_dir() { file.path().join("log") } else { file.path() };
+                if path.extension().is_none_or(|ending| ending == "errors")
+                    && let Ok(text) = fs::read_to_string(&path)
+                {
+                    let text: String = text.chars().take(6_000).collect();
+                    eprintln!("---- {}\n{text}", path.display());
+                }
+            }
         }
     }
 }

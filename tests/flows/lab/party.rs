@@ -243,10 +243,6 @@ impl Party {
         self.acts(|phone, now| phone.info(now, digit)).expects("200 OK")
     }
 
-    pub(crate) fn options(&self) -> &Party {
-        self.acts(|phone, now| phone.options(now))
-    }
-
     /// Only what comes from now on counts as heard.
     pub(crate) fn forgets_what_it_heard(&self) -> &Party {
         self.acts(|phone, _| phone.voice.heard.clear())
@@ -264,12 +260,6 @@ impl Party {
         let (theirs, own) =
             (tone_level(&heard, tone(other.place)), tone_level(&heard, tone(self.place)));
         assert!(theirs > 7_000.0 && own < 500.0, "theirs {theirs:.0}, own {own:.0}");
-        self
-    }
-
-    pub(crate) fn hears_nothing_of(&self, other: &Party) -> &Party {
-        let level = tone_level(&self.heard(), tone(other.place));
-        assert!(level < 500.0, "{level:.0}");
         self
     }
 
