@@ -64,9 +64,7 @@ impl Baresip {
             TcpStream::connect((address, control)).ok()
         });
         stream.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout");
-        let mut phone = Baresip { child, control: stream, received: Vec::new() };
-        phone.expect("REGISTER_OK");
-        phone
+        Baresip { child, control: stream, received: Vec::new() }
     }
 
     /// Waits for an event.

@@ -21,7 +21,9 @@ fn each_side_is_recorded_on_its_channel_within_20_ms_of_when_it_spoke() {
         SocketAddr::new(switch.address.into(), 5060),
         AGENT,
     );
-    assert_eq!(switch.json(&["registration", "list"])["registrations"][0]["aor"], "1001");
+    wait_for("anna's phone is registered", Duration::from_secs(20), || {
+        (switch.json(&["registration", "list"])["registrations"][0]["aor"] == "1001").then_some(())
+    });
 
     let voice = Voice::new(switch.carrier, CUSTOMER);
     let media_port = voice.address.port().to_string();
@@ -30,7 +32,7 @@ fn each_side_is_recorded_on_its_channel_within_20_ms_of_when_it_spoke() {
         "caller",
         free_port(switch.carrier),
         SocketAddr::new(switch.address.into(), 5080),
-        &["-m", "1", "-s", "+4930555010", "-mp", &media_port],
+        &["-m", "1", "-s", "+4930555010", "-key", "voice_port", &media_port],
     );
     anna.expect("CALL_ESTABLISHED");
     // Long enough for three bursts.

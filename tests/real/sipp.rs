@@ -24,6 +24,7 @@ impl Sipp {
         more: &[&str],
     ) -> Sipp {
         let errors = folder.join(format!("{scenario}-{}.errors", local.port()));
+        let said = folder.join(format!("{scenario}-{}-said.errors", local.port()));
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/real/sipp")
             .join(format!("{scenario}.xml"));
@@ -36,7 +37,7 @@ impl Sipp {
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(said).expect("a log"))
             .spawn()
             .expect("sipp runs (Debian: sip-tester)");
         Sipp { child, errors }

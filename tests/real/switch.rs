@@ -145,6 +145,11 @@ impl Switch {
 
 impl Drop for Switch {
     fn drop(&mut self) {
+        if std::thread::panicking() && self.child.is_some() {
+            for what in [["call", "list"], ["recording", "list"]] {
+                eprintln!("---- {what:?}\n{}", String::from_utf8_lossy(&self.cli(&what).stdout));
+            }
+        }
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
