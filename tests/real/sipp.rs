@@ -66,8 +66,8 @@ impl Drop for Sipp {
     }
 }
 
-/// A tone of ten seconds as raw µ-law, for SIPp to stream.
-pub(crate) fn tone_file(folder: &Path, frequency: f64) -> PathBuf {
+/// A tone of ten seconds as raw µ-law, `<frequency>.ulaw`, for SIPp to stream.
+pub(crate) fn tone_file(folder: &Path, frequency: f64) {
     let samples = (0..80_000).map(|at| {
         let seconds = f64::from(at) / 8000.0;
         crate::audio::mu_law(
@@ -76,7 +76,6 @@ pub(crate) fn tone_file(folder: &Path, frequency: f64) -> PathBuf {
     });
     let path = folder.join(format!("{frequency}.ulaw"));
     fs::write(&path, samples.collect::<Vec<u8>>()).expect("a tone");
-    path
 }
 
 /// A port of `address` that is free at this moment.
