@@ -24,7 +24,8 @@ use std::path::PathBuf;
 pub use findings::{Error, Warning};
 pub use name::check_extension;
 
-use crate::switch::settings::Settings;
+use crate::switch::settings::{Settings, User};
+use crate::wire::sip::auth::Algorithm;
 use findings::Findings;
 use folder::Folder;
 
@@ -75,7 +76,8 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
     let queues = queues::read(&folder, &findings);
     let trunks = trunks::read(&folder, &listeners.listeners, &findings);
     let routes = routes::read(&folder, &queues, &agents, &node.language, &findings);
-    let notes = overview::notes(&users, &agents, &queues, &routes);
+    let mut notes = overview::notes(&users, &agents, &queues, &routes);
+    notes.extend(unanswerable(&users, &node.registrar.digests));
     let warnings = findings.into_result()?;
     Ok(Loaded {
         settings: Settings {
@@ -109,6 +111,25 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
         warnings,
         notes,
     })
+}
+
+/// Users whose file has a hash, but none of a digest that phones are asked for.
+fn unanswerable(users: &BTreeMap<String, User>, digests: &[Algorithm]) -> Vec<String> {
+    let answers = |user: &User, digest: &Algorithm| match digest {
+        Algorithm::Sha256 => user.ha1.sha256.is_some(),
+        Algorithm::Md5 => user.ha1.md5.is_some(),
+    };
+    let locked_out = |user: &&User| {
+        let has_one = user.ha1.sha256.is_some() || user.ha1.md5.is_some();
+        has_one && !digests.iter().any(|digest| answers(user, digest))
+    };
+    let say = |user: &User| {
+        let extension = &user.extension;
+        format!(
+            "user {extension} cannot register: no hash of theirs is for a digest in `registrar.digests`"
+        )
+    };
+    users.values().filter(locked_out).map(say).collect()
 }
 
 /// The domain alone, for whoever is about to mend the rest.

@@ -582,3 +582,23 @@ proptest! {
         let _ = load(&sources);
     }
 }
+
+#[test]
+fn a_user_whose_hash_is_of_no_use_is_named() {
+    let user = |hash: &str| format!("realm = \"pbx.example\"\nha1 = {{ {hash} }}\n");
+    let sha256 = format!("sha256 = \"{}\"", "ab".repeat(32));
+    let md5 = format!("md5 = \"{}\"", "ab".repeat(16));
+    let with = |hash: &str, digests: &str| {
+        let sources = [
+            Source::new("switch.toml", format!("domain = \"pbx.example\"\n{digests}")),
+            Source::new("internal.toml", "bind = \"127.0.0.1:5060\"\n"),
+            Source::new("users/1001.toml", user(hash)),
+        ];
+        let loaded = load(&sources).expect("no mistake");
+        loaded.notes.iter().any(|note| note.starts_with("user 1001 cannot register"))
+    };
+    let both = "registrar = { digests = [\"sha-256\", \"md5\"] }\n";
+    assert!(with(&sha256, ""));
+    assert!(!with(&md5, ""));
+    assert!(!with(&sha256, both) && !with(&md5, both));
+}
