@@ -40,9 +40,13 @@ impl Switch {
         let tag = self.ids.tag();
         let answer = |status: Status| Outgoing::response(status, &request, Some(&tag));
         let response = match request.method() {
-            Some(Method::Invite) => match self.invited(now, &request, flow, &answer) {
-                Ok(planned) => return self.begin(now, planned, server, request, flow),
-                Err(response) => response,
+            Some(Method::Invite) => match self.caller(now, &request, flow, &answer) {
+                // Whoever has proven nothing gets one packet for one packet, and no memory of ours.
+                Err(response) => return self.endpoint.dismiss(server, response),
+                Ok(caller) => match self.invited(caller, &request, &answer) {
+                    Ok(planned) => return self.begin(now, planned, server, request, flow),
+                    Err(response) => response,
+                },
             },
             Some(Method::Register) => self.register(now, &request, flow, &answer),
             Some(Method::Options) => self.options(&answer),
@@ -163,12 +167,10 @@ impl Switch {
 
     fn invited(
         &mut self,
-        now: Now,
+        caller: Caller,
         request: &Message,
-        flow: Flow,
         answer: Answer<'_>,
     ) -> Result<(Plan, Caller, String), Outgoing> {
-        let caller = self.caller(now, request, flow, answer)?;
         match self.planned(&caller, request) {
             Ok((plan, number)) => Ok((plan, caller, number)),
             Err((status, why)) => {

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,6 +23,9 @@ use crate::wire::sip::framing::{Frame, Framer};
 const PIECE: usize = 8 * 1_024;
 /// How long a peer that has closed its side, or that we close, is given for the rest.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Who goes on sending after we have closed is listened to for so many bytes.
+const DISCARDED: usize = 64 * 1_024;
 
 /// What the table asks of a connection.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub(super) struct Connection {
     /// Our own end of `orders`, for pongs; it does not keep the connection alive.
     pub(super) own_orders: mpsc::WeakSender<Order>,
     pub(super) queued: Arc<Queued>,
+    /// Whether a whole message has come: who sends none is the first to go when places are short.
+    pub(super) proven: Arc<AtomicBool>,
 }
 
 /// Why reading ended.
@@ -85,11 +91,12 @@ impl Connection {
     }
 
     async fn run(self, mut stream: TcpStream) {
-        let Connection { flow, limits, tell, orders, own_orders, queued } = self;
+        let Connection { flow, limits, tell, orders, own_orders, queued, proven } = self;
         settle(&stream);
         {
             let (reader, writer) = stream.split();
-            let mut reader = Reader { reader, flow, limits, tell: tell.clone(), own_orders };
+            let mut reader =
+                Reader { reader, flow, limits, tell: tell.clone(), own_orders, proven };
             let mut write = pin!(write(writer, orders, &queued, limits.write));
             let end = tokio::select! {
                 end = reader.read() => Some(end),
@@ -120,6 +127,7 @@ struct Reader<'a> {
     limits: Limits,
     tell: mpsc::Sender<Told>,
     own_orders: mpsc::WeakSender<Order>,
+    proven: Arc<AtomicBool>,
 }
 
 impl Reader<'_> {
@@ -170,6 +178,9 @@ impl Reader<'_> {
                 return End::Cut;
             }
             proven |= whole;
+            if whole {
+                self.proven.store(true, Ordering::Relaxed);
+            }
             begun = match (framer.is_midway(), begun) {
                 (true, Some(begun)) if !whole => Some(begun),
                 (true, _) => Some(Instant::now()),
@@ -185,7 +196,13 @@ impl Reader<'_> {
 
     async fn discard(&mut self) {
         let mut piece = vec![0; PIECE];
-        while matches!(self.reader.read(&mut piece).await, Ok(length) if length > 0) {}
+        let mut left = DISCARDED;
+        while let Ok(length) = self.reader.read(&mut piece).await
+            && length > 0
+            && left > length
+        {
+            left -= length;
+        }
     }
 }
 

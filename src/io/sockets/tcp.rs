@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -74,6 +74,8 @@ struct Entry {
     queued: Arc<Queued>,
     task: AbortHandle,
     accepted: bool,
+    /// Whether a whole message has come.
+    proven: Arc<AtomicBool>,
 }
 
 /// See the module.
@@ -140,7 +142,12 @@ impl Tcp {
 
     fn accepted(&mut self, listener: ListenerId, tcp: TcpStream, remote: SocketAddr) {
         let source = remote.ip().to_canonical();
-        let here = self.per_source.get(&source).copied().unwrap_or(0);
+        let here = |table: &Tcp| table.per_source.get(&source).copied().unwrap_or(0);
+        let full = here(self) >= self.limits.per_source;
+        if full || self.entries.len() >= self.limits.connections {
+            self.make_room(full.then_some(source));
+        }
+        let here = here(self);
         if self.entries.len() >= self.limits.connections || here >= self.limits.per_source {
             self.turned_away += 1;
             if self.turned_away.is_power_of_two() {
@@ -151,6 +158,20 @@ impl Tcp {
         }
         self.per_source.insert(source, here + 1);
         self.enter(listener, remote, true, |connection| async move { connection.serve(tcp).await });
+    }
+
+    /// Cuts the oldest connection, of one source or of all, by which no whole message has come yet.
+    fn make_room(&mut self, source: Option<IpAddr>) {
+        let idle = self.entries.iter().find(|(_, entry)| {
+            entry.accepted
+                && !entry.proven.load(Ordering::Relaxed)
+                && source.is_none_or(|source| entry.flow.remote.ip().to_canonical() == source)
+        });
+        if let Some((&connection, entry)) = idle {
+            entry.task.abort();
+            // Nobody has heard of it, for it has said nothing.
+            let _ = self.remove(connection);
+        }
     }
 
     /// Sends by the connection that the flow names, or by another one to the same address, or by a new one.
@@ -219,6 +240,7 @@ impl Tcp {
         let flow = stream(listener, remote, Some(id));
         let (orders, taken) = mpsc::channel(ORDERS);
         let queued = Arc::new(Queued { own: AtomicUsize::new(0), all: Arc::clone(&self.queued) });
+        let proven = Arc::new(AtomicBool::new(false));
         let connection = Connection {
             flow,
             limits: self.limits,
@@ -226,9 +248,10 @@ impl Tcp {
             orders: taken,
             own_orders: orders.downgrade(),
             queued: Arc::clone(&queued),
+            proven: Arc::clone(&proven),
         };
         let task = tokio::spawn(run(connection)).abort_handle();
-        self.entries.insert(id, Entry { flow, orders, queued, task, accepted });
+        self.entries.insert(id, Entry { flow, orders, queued, task, accepted, proven });
         self.by_remote.insert((listener, remote), id);
         id
     }
