@@ -87,7 +87,7 @@ fn past(context: &Context, id: &str) -> Result<Cdr, Failure> {
 }
 
 /// A call of the past in the form of one that is up; its state is why it ended.
-fn row(cdr: &Cdr) -> CallRow {
+pub(super) fn row(cdr: &Cdr) -> CallRow {
     CallRow {
         call: cdr.call.to_string(),
         direction: cdr.direction.as_str().to_owned(),
@@ -125,7 +125,8 @@ fn rows(calls: &[CallRow]) -> String {
     )
 }
 
-fn one(row: &CallRow) -> String {
+/// Everything that is known of one.
+pub(super) fn one(row: &CallRow) -> String {
     sheet([
         ("call", row.call.clone()),
         ("direction", row.direction.clone()),

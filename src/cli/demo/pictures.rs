@@ -10,11 +10,11 @@ use crate::phone::{Ladder, Rung};
 
 /// Readable on a light and on a dark page.
 const STYLE: &str = "<style>\
-    :root{--ink:#24292f;--soft:#8c959f;--line:#0969da;--paper:#ffffff}\
-    @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#7d8590;--line:#4493f8;--paper:#0d1117}}\
-    text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:var(--ink)}\
-    .soft{fill:var(--soft)}.stroke{stroke:var(--line);fill:none}.life{stroke:var(--soft);stroke-dasharray:2 4}\
-    .wave{fill:var(--line)}.paper{fill:var(--paper);stroke:var(--soft)}</style>";
+    text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:#24292f}.soft{fill:#8c959f}.held{fill:#1a7f37}\
+    .stroke{stroke:#0969da;fill:none}.life{stroke:#8c959f;stroke-dasharray:2 4}.wave{fill:#0969da}\
+    .paper{fill:#fff;stroke:#d0d7de}\
+    @media(prefers-color-scheme:dark){text{fill:#e6edf3}.soft{fill:#7d8590}.held{fill:#3fb950}.stroke{stroke:#4493f8}\
+    .wave{fill:#4493f8}.paper{fill:#0d1117;stroke:#30363d}}</style>";
 
 /// Writes `ladder.svg`, `waveform.svg` and `demo.svg` into `folder`.
 pub(super) fn draw(
@@ -82,7 +82,7 @@ fn rungs(ladder: &Ladder) -> String {
     svg(LEFT + APART * (columns.len().max(1) - 1) + 70, height, &inside)
 }
 
-/// Both channels, the loudest sample of each column.
+/// Both channels, the loudest sample of each column; columns alike are one bar.
 fn waveform(sides: &[Vec<i16>; 2]) -> String {
     const WIDTH: usize = 640;
     const HALF: usize = 44;
@@ -90,23 +90,19 @@ fn waveform(sides: &[Vec<i16>; 2]) -> String {
     let mut inside = String::new();
     for (number, (side, name)) in sides.iter().zip(["customer", "agent"]).enumerate() {
         let middle = 20 + HALF + number * (2 * HALF + 12);
+        let y = middle + 4;
+        let _ = write!(inside, "<text x=\"12\" y=\"{y}\">{name}</text><path class=\"wave\" d=\"");
         let piece = side.len().div_ceil(WIDTH).max(1);
-        let _ = write!(
-            inside,
-            "<text x=\"12\" y=\"{}\">{name}</text><path class=\"wave\" d=\"",
-            middle + 4
-        );
-        for (column, samples) in side.chunks(piece).enumerate() {
-            let loudest = samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
-            let high = (usize::from(loudest) * HALF / 16_384).clamp(1, HALF);
-            let _ = write!(
-                inside,
-                "M{} {}v{}h1v-{}z",
-                LEFT + column,
-                middle - high,
-                2 * high,
-                2 * high
-            );
+        let heights: Vec<usize> = side
+            .chunks(piece)
+            .map(|samples| samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0))
+            .map(|loudest| (usize::from(loudest) * HALF / 12_288).clamp(1, HALF))
+            .collect();
+        let mut x = LEFT;
+        for alike in heights.chunk_by(|one, next| one == next) {
+            let (wide, high) = (alike.len(), alike[0]);
+            let _ = write!(inside, "M{x} {}h{wide}v{}h-{wide}z", middle - high, 2 * high);
+            x += wide;
         }
         let _ = writeln!(inside, "\"/>");
     }
@@ -121,7 +117,7 @@ fn waveform(sides: &[Vec<i16>; 2]) -> String {
     svg(LEFT + WIDTH + 20, bottom + 14, &inside)
 }
 
-/// What was printed.
+/// What was printed, but for the ladder and the rows.
 fn terminal(said: &str) -> String {
     const LETTER: usize = 8;
     const LINE: usize = 17;
@@ -129,12 +125,9 @@ fn terminal(said: &str) -> String {
     let lines: Vec<&str> = std::iter::once("$ tonspur demo").chain(said.lines()).collect();
     let widest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
     for (number, line) in lines.iter().enumerate() {
-        let _ = writeln!(
-            inside,
-            "<text x=\"16\" y=\"{}\" xml:space=\"preserve\">{}</text>",
-            26 + LINE * number,
-            escaped(line)
-        );
+        let line = escaped(line).replacen('✓', "<tspan class=\"held\">✓</tspan>", 1);
+        let y = 26 + LINE * number;
+        let _ = writeln!(inside, "<text x=\"16\" y=\"{y}\" xml:space=\"preserve\">{line}</text>");
     }
     svg(LETTER * widest + 40, 26 + LINE * lines.len() + 4, &inside)
 }

@@ -22,6 +22,9 @@ use crate::wire::sip::auth::Ha1;
 /// The carrier's caller, and the agent's phone: places among the parties.
 pub(super) const CALLER: usize = 0;
 pub(super) const ANNA: usize = 1;
+/// As the ladder calls them.
+pub(super) const NAMES: [&str; 2] = ["north", "anna"];
+pub(super) const SWITCH: &str = "tonspur";
 
 const DOMAIN: &str = "demo.invalid";
 /// The carrier's address: the switch knows a trunk by where it calls from.
@@ -31,10 +34,11 @@ const GLANCE: Duration = Duration::from_micros(500);
 
 /// See the module.
 pub(super) struct Stage {
-    folder: tempfile::TempDir,
     prompts: PathBuf,
     clock: Clock,
-    switch: Option<Running>,
+    /// Before the folder, so that it has ended when that goes, however the demo ends.
+    switch: Running,
+    folder: tempfile::TempDir,
     addresses: [SocketAddr; 2],
     state: PathBuf,
     recordings: PathBuf,
@@ -56,7 +60,10 @@ impl Stage {
         process::keep_private();
         let stored = |error: std::io::Error| Failure::storage(error.to_string());
         let prompts = prompts.canonicalize().map_err(|error| {
-            Failure::storage(format!("{}: {error}: the prompts are there", prompts.display()))
+            Failure::storage(format!(
+                "{}: {error}: the demo plays the shipped prompts; run it beside sip-profiles/, or name that with --profiles",
+                prompts.display()
+            ))
         })?;
         let folder = tempfile::Builder::new().prefix("tonspur-demo-").tempdir().map_err(stored)?;
         let entropy = process::entropy().map_err(stored)?;
@@ -74,14 +81,14 @@ impl Stage {
             let listener = switch.listeners().iter().find(|listener| listener.profile == profile);
             listener.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |listener| listener.bind)
         });
-        let caller = Party::new("north", "+49301234567", CARRIER, addresses[1], "")?;
-        let anna = Party::new("anna", "1001", Ipv4Addr::LOCALHOST, addresses[0], &password)?;
+        let caller = Party::new(NAMES[CALLER], "+49301234567", CARRIER, addresses[1], "")?;
+        let anna = Party::new(NAMES[ANNA], "1001", Ipv4Addr::LOCALHOST, addresses[0], &password)?;
         let (state, recordings) = (switch.state().to_owned(), switch.recordings().to_owned());
         Ok(Stage {
-            folder,
             prompts,
             clock,
-            switch: Some(switch),
+            switch,
+            folder,
             addresses,
             state,
             recordings,
@@ -116,28 +123,38 @@ impl Stage {
         &self.ladder
     }
 
-    pub(super) fn consent_prompt(&self) -> Result<Vec<i16>, Failure> {
-        super::prompt(&self.prompts)
+    /// The file of the question that callers are asked.
+    pub(super) fn prompt(&self) -> PathBuf {
+        self.prompts.join("en/consent.wav")
     }
 
     /// Asks the switch what an admin can ask.
     pub(super) fn ask(&self, request: Request) -> Option<Reply> {
-        self.switch.as_ref()?.ask(request)
+        self.switch.ask(request)
     }
 
     /// Stops the switch and removes the folder.
-    pub(super) fn end(&mut self) -> Result<(), Failure> {
-        if let Some(switch) = self.switch.take() {
-            switch.stop();
-            switch.join().map_err(|fault| Failure::new(Exit::Failed, fault.to_string()))?;
-        }
-        fs::remove_dir_all(self.folder.path()).map_err(|error| Failure::storage(error.to_string()))
+    pub(super) fn end(self) -> Result<(), Failure> {
+        let Stage { switch, folder, .. } = self;
+        switch.stop();
+        switch.join().map_err(|fault| Failure::new(Exit::Failed, fault.to_string()))?;
+        folder.close().map_err(|error| Failure::storage(error.to_string()))
     }
 
     /// Lets a phone act now.
     pub(super) fn act(&mut self, party: usize, act: impl FnOnce(&mut Phone, Instant)) {
         act(&mut self.parties[party].phone, now());
         self.glance();
+    }
+
+    /// Draws audio into the ladder, from one party to another, as of now.
+    pub(super) fn note(&mut self, from: &str, to: &str, what: &str) {
+        self.ladder.note(self.begun.elapsed(), from, to, what, false);
+    }
+
+    /// Whether an INVITE has reached a phone that it has not answered.
+    pub(super) fn rings(&self, party: usize) -> bool {
+        self.parties[party].phone.is_ringing()
     }
 
     /// What a phone has heard.
@@ -172,6 +189,21 @@ impl Stage {
         }
     }
 
+    /// Lets time pass until then.
+    pub(super) fn until_then(&mut self, then: Instant) {
+        self.until(then.saturating_duration_since(now()), |_| false);
+    }
+
+    /// Lets time pass until something is found; `None` if that takes longer than `limit`.
+    pub(super) fn finds<T>(&mut self, limit: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+        let mut found = None;
+        self.until(limit, |_| {
+            found = look();
+            found.is_some()
+        });
+        found
+    }
+
     /// Takes what has come and sends what is due.
     fn glance(&mut self) {
         let mut packet = [0; 4_096];
@@ -181,7 +213,7 @@ impl Stage {
             }
             while let Ok(length) = sip.recv(&mut packet) {
                 let what = crate::phone::Received::read(&packet[..length]);
-                self.ladder.note(self.begun.elapsed(), "tonspur", name, what.summary(), false);
+                self.ladder.note(self.begun.elapsed(), SWITCH, name, what.summary(), false);
                 phone.receive(now(), &packet[..length]);
             }
             if phone.deadline().is_some_and(|due| due <= now()) {
@@ -191,7 +223,7 @@ impl Stage {
                 let is_sip = out.from == phone.identity().sip;
                 if is_sip {
                     let what = crate::phone::Received::read(&out.bytes);
-                    self.ladder.note(self.begun.elapsed(), name, "tonspur", what.summary(), false);
+                    self.ladder.note(self.begun.elapsed(), name, SWITCH, what.summary(), false);
                 }
                 // What the system does not take is lost, as on any network.
                 let socket: &UdpSocket = if is_sip { sip } else { rtp };
