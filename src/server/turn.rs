@@ -113,6 +113,7 @@ impl Turn {
             self.take_news();
             self.take_asks();
             self.take_time();
+            self.media.deliver();
         }
         self.close().await
     }
@@ -292,7 +293,12 @@ impl Turn {
             match output {
                 Output::Transmit(transmit) => self.sockets.send(transmit),
                 Output::Close(flow) => self.sockets.close(flow),
-                Output::Media(command) => self.media.command(command),
+                Output::Media(command) => {
+                    if let Some(answer) = self.media.command(command) {
+                        // What else there is to do waits its turn: outputs are in order.
+                        self.switch.handle(self.clock.now(), Input::Media(answer));
+                    }
+                }
                 Output::Store(id, entry) => {
                     if self.journal.append(id, entry).is_err() {
                         // New calls are refused at half of it; beyond the end the record has a hole, and the log says so.

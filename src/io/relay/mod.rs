@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -30,18 +30,37 @@ const WRITERS: usize = 2;
 /// The front of the media side: owns the workers and the writers.
 #[derive(Debug)]
 pub struct Media {
-    front: Mutex<Front>,
+    front: Front,
     threads: Vec<JoinHandle<()>>,
     writers: Writers,
 }
 
 #[derive(Debug)]
 struct Front {
-    workers: Vec<Mailbox>,
+    workers: Vec<Worker>,
     pairs: Pairs,
     hosts: [Host; 2],
     ports: BTreeMap<PortId, Port>,
+    /// The far sides of the ports, by their port number.
+    spoken_to: BTreeMap<(u16, PortId), IpAddr>,
     taps: BTreeMap<RecordingId, [PortId; 2]>,
+}
+
+/// What the front knows of a worker.
+#[derive(Debug)]
+struct Worker {
+    mailbox: Mailbox,
+    /// How many it has.
+    ports: usize,
+    /// There are orders that it was not woken for.
+    unheard: bool,
+}
+
+impl Worker {
+    fn order(&mut self, order: Order) {
+        self.mailbox.leave(order);
+        self.unheard = true;
+    }
 }
 
 /// An address of ours: as SDP says it, and as it is bound.
@@ -77,31 +96,33 @@ impl Media {
     ) -> io::Result<Media> {
         let library = Arc::new(library);
         let writers = Writers::start(recordings, WRITERS, events.clone())?;
-        let mut mailboxes = Vec::new();
+        let mut started = Vec::new();
         let mut threads = Vec::new();
         for number in 0..workers.max(1) {
             let name = format!("media-{number}");
             let (mailbox, thread) = worker::start(name, Arc::clone(&library), events.clone())?;
-            mailboxes.push(mailbox);
+            started.push(Worker { mailbox, ports: 0, unheard: false });
             threads.push(thread);
         }
         let front = Front {
-            workers: mailboxes,
+            workers: started,
             pairs: Pairs::new(rtp.ports),
             hosts: [0, 1].map(|profile| Host {
                 advertised: rtp.advertise[profile],
                 bound: rtp.bind[profile],
             }),
             ports: BTreeMap::new(),
+            spoken_to: BTreeMap::new(),
             taps: BTreeMap::new(),
         };
-        Ok(Media { front: Mutex::new(front), threads, writers })
+        Ok(Media { front, threads, writers })
     }
 
-    /// Carries out a command of the switch. Does not wait: what it answers comes as an event.
-    pub fn command(&self, command: Command) {
+    /// Takes a command of the switch, which its worker carries out after [`Media::deliver`]. Does not wait: whether a port opened is
+    /// answered at once, everything else comes as an event.
+    pub fn command(&mut self, command: Command) -> Option<Event> {
         let now = Instant::now();
-        let mut front = self.front.lock().unwrap_or_else(PoisonError::into_inner);
+        let front = &mut self.front;
         match command {
             Command::Tap { recording, customer, agent } => {
                 let (tap, listener) = tap::tap(TAP);
@@ -117,7 +138,9 @@ impl Media {
                 front.untap(recording);
                 self.writers.seal(recording, now);
             }
-            Command::Open { port, near, address, ssrc } => front.open(port, near, address, ssrc),
+            Command::Open { port, near, address, ssrc } => {
+                return front.open(port, near, address, ssrc);
+            }
             Command::Close { port } => front.close(port),
             Command::Bridge { a, b } => front.bridge(a, b),
             Command::Connect { port, mut remote, silence } => {
@@ -128,14 +151,23 @@ impl Media {
                 front.pass(port, command)
             }
         }
+        None
+    }
+
+    /// Wakes the workers for what was commanded since: once for all of it.
+    pub fn deliver(&mut self) {
+        for worker in self.front.workers.iter_mut().filter(|worker| worker.unheard) {
+            worker.unheard = false;
+            worker.mailbox.ring();
+        }
     }
 
     /// Ends all threads and waits for them: ports are closed, recordings as the writers leave them.
-    pub fn stop(self) {
-        let front = self.front.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for worker in &front.workers {
-            worker.send(Order::Stop);
+    pub fn stop(mut self) {
+        for worker in &mut self.front.workers {
+            worker.order(Order::Stop);
         }
+        self.deliver();
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a media worker had panicked");
@@ -146,32 +178,48 @@ impl Media {
 }
 
 impl Front {
-    fn open(&mut self, port: PortId, near: Option<PortId>, address: IpAddr, ssrc: u32) {
+    fn open(
+        &mut self,
+        port: PortId,
+        near: Option<PortId>,
+        address: IpAddr,
+        ssrc: u32,
+    ) -> Option<Event> {
         if self.ports.contains_key(&port) {
-            return;
+            return None;
         }
         let near = near.and_then(|near| self.ports.get(&near)).map(|near| near.worker);
         let worker = near.unwrap_or_else(|| self.idlest());
         // A pair that a far side is said to have would have us talk to ourselves.
-        let (ports, hosts) = (&self.ports, &self.hosts);
-        let spoken_to = |rtp: SocketAddr| {
-            let names = |remote: SocketAddr| {
-                let host = |host: &Host| host.bound == rtp.ip() && host.is_named(remote.ip());
-                remote == rtp || remote.port() == rtp.port() && hosts.iter().any(host)
+        let (spoken_to, hosts) = (&self.spoken_to, &self.hosts);
+        let is_spoken_to = |rtp: SocketAddr| {
+            let names = |address: IpAddr| {
+                let host = |host: &Host| host.bound == rtp.ip() && host.is_named(address);
+                address == rtp.ip() || hosts.iter().any(host)
             };
-            ports.values().filter_map(|port| port.remote).any(names)
+            let numbered = (rtp.port(), PortId(0))..=(rtp.port(), PortId(u64::MAX));
+            spoken_to.range(numbered).any(|(_, address)| names(*address))
         };
-        match self.pairs.open(address, spoken_to) {
-            Ok(pair) => {
-                let known = Port { worker, rtp: pair.address, remote: None, tapped: None };
-                self.ports.insert(port, known);
-                self.workers[worker].send(Order::Open { port, ssrc, pair });
+        let opened = self.pairs.open(address, is_spoken_to).and_then(|pair| {
+            let rtp = pair.address;
+            let opened = self.workers[worker].mailbox.open(port, ssrc, pair);
+            opened.map(|()| rtp).map_err(|refused| {
+                self.pairs.release(rtp);
+                refused.to_string()
+            })
+        });
+        Some(match opened {
+            Ok(rtp) => {
+                self.ports.insert(port, Port { worker, rtp, remote: None, tapped: None });
+                self.workers[worker].ports += 1;
+                self.workers[worker].unheard = true;
+                Event::Opened { port, rtp }
             }
             Err(cause) => {
                 tracing::warn!(%cause, "no media port could be opened");
-                self.workers[worker].send(Order::Tell(Event::OpenFailed { port, cause }));
+                Event::OpenFailed { port, cause }
             }
-        }
+        })
     }
 
     fn close(&mut self, port: PortId) {
@@ -179,7 +227,12 @@ impl Front {
         if let Some(recording) = known.tapped {
             self.forget_tap(recording);
         }
-        self.workers[known.worker].send(Order::Command(Command::Close { port }));
+        if let Some(remote) = known.remote {
+            self.spoken_to.remove(&(remote.port(), port));
+        }
+        let worker = &mut self.workers[known.worker];
+        worker.ports -= 1;
+        worker.order(Order::Command(Command::Close { port }));
         self.pairs.release(known.rtp);
     }
 
@@ -191,11 +244,13 @@ impl Front {
                 (None, Some(_)) => (a, at_a.worker, at_b.worker),
                 _ => (b, at_b.worker, at_a.worker),
             };
-            let mailbox = self.workers[to].clone();
-            mailbox.send(Order::Await(moved));
-            self.workers[from].send(Order::Release { port: moved, to: mailbox });
+            self.workers[to].order(Order::Await(moved));
+            let mailbox = self.workers[to].mailbox.clone();
+            self.workers[from].order(Order::Release { port: moved, to: mailbox });
             if let Some(port) = self.ports.get_mut(&moved) {
                 port.worker = to;
+                self.workers[from].ports -= 1;
+                self.workers[to].ports += 1;
             }
         }
         self.pass(a, Command::Bridge { a, b });
@@ -209,7 +264,7 @@ impl Front {
             }
         }
         self.taps.insert(recording, [customer, agent]);
-        self.workers[worker].send(Order::Tap { recording, customer, agent, tap });
+        self.workers[worker].order(Order::Tap { recording, customer, agent, tap });
     }
 
     fn untap(&mut self, recording: RecordingId) {
@@ -219,7 +274,7 @@ impl Front {
             .and_then(|ports| self.ports.get(&ports[0]))
             .map(|port| port.worker);
         if let Some(worker) = worker {
-            self.workers[worker].send(Order::Untap(recording));
+            self.workers[worker].order(Order::Untap(recording));
         }
         self.forget_tap(recording);
     }
@@ -245,24 +300,26 @@ impl Front {
             tracing::warn!("a far side names one of our own RTP ports; it is sent nothing");
         }
         let remote = remote.filter(|_| !ours);
-        if let Some(port) = self.ports.get_mut(&port) {
-            port.remote = remote;
+        if let Some(known) = self.ports.get_mut(&port) {
+            if let Some(before) = std::mem::replace(&mut known.remote, remote) {
+                self.spoken_to.remove(&(before.port(), port));
+            }
+            if let Some(remote) = remote {
+                self.spoken_to.insert((remote.port(), port), remote.ip());
+            }
         }
         remote
     }
 
-    fn pass(&self, port: PortId, command: Command) {
+    fn pass(&mut self, port: PortId, command: Command) {
         if let Some(port) = self.ports.get(&port) {
-            self.workers[port.worker].send(Order::Command(command));
+            self.workers[port.worker].order(Order::Command(command));
         }
     }
 
     fn idlest(&self) -> usize {
-        let mut loads = vec![0usize; self.workers.len()];
-        for port in self.ports.values() {
-            loads[port.worker] += 1;
-        }
-        (0..loads.len()).min_by_key(|&worker| loads[worker]).unwrap_or(0)
+        let ports = |worker: &usize| self.workers[*worker].ports;
+        (0..self.workers.len()).min_by_key(ports).unwrap_or(0)
     }
 }
 

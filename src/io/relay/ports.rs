@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
 
+use crate::media::relay::Component;
+
 /// Pairs that others hold are stepped over so many times for one opening.
 const FOREIGN: usize = 64;
 
@@ -21,6 +23,15 @@ pub(super) struct Pair {
     pub(super) rtcp: OwnedFd,
     /// Of the RTP socket.
     pub(super) address: SocketAddr,
+}
+
+impl Pair {
+    pub(super) fn of(&self, component: Component) -> &OwnedFd {
+        match component {
+            Component::Rtp => &self.rtp,
+            Component::Rtcp => &self.rtcp,
+        }
+    }
 }
 
 /// See the module.

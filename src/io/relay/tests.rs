@@ -38,10 +38,15 @@ impl Node {
         self.events.blocking_recv().expect("the workers live")
     }
 
+    fn command(&mut self, command: Command) {
+        assert_eq!(self.media.command(command), None);
+        self.media.deliver();
+    }
+
     fn open(&mut self, port: u64) -> Event {
         let (address, ssrc) = (self.host, 0xabc0 + port as u32);
-        self.media.command(Command::Open { port: PortId(port), near: None, address, ssrc });
-        self.hears()
+        let command = Command::Open { port: PortId(port), near: None, address, ssrc };
+        self.media.command(command).expect("an opening is answered at once")
     }
 
     /// A phone at an opened and connected port.
@@ -50,12 +55,12 @@ impl Node {
         let socket = UdpSocket::bind((self.host, 0)).expect("a free port");
         socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         let remote = remote(socket.local_addr().expect("it is bound"));
-        self.media.command(Command::Connect { port: PortId(port), remote, silence: None });
+        self.command(Command::Connect { port: PortId(port), remote, silence: None });
         Phone { socket, port: rtp, sequence: 0 }
     }
 
     fn close(&mut self, port: u64) -> Statistics {
-        self.media.command(Command::Close { port: PortId(port) });
+        self.command(Command::Close { port: PortId(port) });
         loop {
             if let Event::Closed { port: closed, statistics } = self.hears() {
                 assert_eq!(closed, PortId(port));
@@ -129,15 +134,16 @@ fn a_caller_hears_a_prompt_and_then_the_other_side_as_one_stream() {
     let mut caller = node.phone(1);
     let play = PlayId(9);
     let port = PortId(1);
-    node.media.command(Command::Play { port, prompt, play, repeat: Repeat::Once });
+    node.command(Command::Play { port, prompt, play, repeat: Repeat::Once });
     let heard: Vec<(u8, u16)> = (0..5).map(|_| caller.hears()).collect();
     assert!(heard.iter().all(|&(byte, _)| byte == g711::encode(Codec::Pcmu, 5_000)));
     assert_eq!(node.hears(), Event::Played { port, play });
 
     let mut agent = node.phone(2);
-    node.media.command(Command::Bridge { a: PortId(1), b: PortId(2) });
+    node.command(Command::Bridge { a: PortId(1), b: PortId(2) });
     // An answer to an order given after it shows that the bridge stands.
     node.open(3);
+    node.close(3);
     agent.says(3);
     let (byte, sequence) = caller.hears();
     assert_eq!((byte, sequence), (3, heard[4].1.wrapping_add(1)));
@@ -152,17 +158,19 @@ fn legs_of_two_workers_are_brought_together() {
     let mut node = Node::start(2, (30_000, 30_099), 3, Library::default());
     let mut phones: Vec<Phone> = (0..6).map(|port| node.phone(port)).collect();
     let homes = |node: &Node| {
-        let front = node.media.front.lock().expect("nobody panicked");
-        front.ports.values().map(|port| port.worker).collect::<Vec<usize>>()
+        node.media.front.ports.values().map(|port| port.worker).collect::<Vec<usize>>()
     };
     assert_eq!(homes(&node), [0, 1, 2, 0, 1, 2]);
     // Crosswise, so that workers await ports of each other.
     for (a, b) in [(0, 1), (4, 3), (2, 5)] {
-        node.media.command(Command::Bridge { a: PortId(a), b: PortId(b) });
+        node.command(Command::Bridge { a: PortId(a), b: PortId(b) });
     }
     assert_eq!(homes(&node), [0, 0, 2, 1, 1, 2]);
     for port in [6, 7, 8] {
         node.open(port);
+    }
+    for port in [6, 7, 8] {
+        node.close(port);
     }
     for pair in [[0, 1], [3, 4], [2, 5]] {
         let [a, b] = phones.get_disjoint_mut(pair).expect("two phones");
@@ -193,8 +201,8 @@ fn no_port_is_made_to_talk_to_another_of_ours() {
     let next = SocketAddr::new(first.ip(), first.port() + 2);
     for address in [first, next] {
         let (port, remote) = (PortId(1), remote(address));
-        node.media.command(Command::Connect { port, remote, silence: None });
-        let known = node.media.front.lock().expect("nobody panicked").ports[&port].remote;
+        node.command(Command::Connect { port, remote, silence: None });
+        let known = node.media.front.ports[&port].remote;
         assert_eq!(known, Some(address).filter(|_| address != first));
     }
     let Event::Opened { rtp: second, .. } = node.open(2) else { panic!("the port opens") };
@@ -205,12 +213,14 @@ fn no_port_is_made_to_talk_to_another_of_ours() {
 #[test]
 fn events_wait_while_the_switch_has_no_room() {
     let mut node = Node::start(5, (30_000, 30_199), 1, Library::default());
-    let (address, ssrc) = (node.host, 1);
-    for port in (0..50).map(PortId) {
-        node.media.command(Command::Open { port, near: None, address, ssrc });
+    for port in 0..50 {
+        node.open(port);
     }
     for port in (0..50).map(PortId) {
-        assert!(matches!(node.hears(), Event::Opened { port: opened, .. } if opened == port));
+        node.command(Command::Close { port });
+    }
+    for port in (0..50).map(PortId) {
+        assert!(matches!(node.hears(), Event::Closed { port: closed, .. } if closed == port));
     }
     node.stop();
 }

@@ -57,7 +57,6 @@ pub(super) enum Order {
     Await(PortId),
     /// It comes; `None` if it had been closed.
     Adopt(PortId, Option<(Released, Pair)>),
-    Tell(Event),
     Stop,
 }
 
@@ -66,15 +65,39 @@ pub(super) enum Order {
 pub(super) struct Mailbox {
     orders: Sender<Order>,
     wake: Arc<OwnedFd>,
+    epoll: Arc<OwnedFd>,
 }
 
 impl Mailbox {
-    pub(super) fn send(&self, order: Order) {
-        // A worker that is gone has been stopped, and nobody waits for it.
-        if self.orders.send(order).is_ok() {
-            let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
-        }
+    /// Leaves an order, which is found when the worker next looks. One that is gone has been stopped, and nobody waits for it.
+    pub(super) fn leave(&self, order: Order) {
+        let _ = self.orders.send(order);
     }
+
+    /// Has the worker look.
+    pub(super) fn ring(&self) {
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// Leaves the opening of a port whose packets the worker is woken by from now on.
+    pub(super) fn open(&self, port: PortId, ssrc: u32, pair: Pair) -> rustix::io::Result<()> {
+        watch(&self.epoll, port, &pair)?;
+        self.leave(Order::Open { port, ssrc, pair });
+        Ok(())
+    }
+}
+
+/// Has `epoll` tell of a port's packets, by its number and whether they are RTCP. Sockets that are closed leave it by themselves.
+fn watch(epoll: &OwnedFd, port: PortId, pair: &Pair) -> rustix::io::Result<()> {
+    let number = EventData::new_u64(2 * port.0);
+    epoll::add(epoll, &pair.rtp, number, EventFlags::IN)?;
+    let number = EventData::new_u64(2 * port.0 + 1);
+    epoll::add(epoll, &pair.rtcp, number, EventFlags::IN)
+}
+
+fn unwatch(epoll: &OwnedFd, pair: &Pair) {
+    let _ = epoll::delete(epoll, &pair.rtp);
+    let _ = epoll::delete(epoll, &pair.rtcp);
 }
 
 /// Starts a worker.
@@ -85,10 +108,10 @@ pub(super) fn start(
 ) -> std::io::Result<(Mailbox, JoinHandle<()>)> {
     let (orders, inbox) = channel();
     let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
-    let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+    let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
     epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
     let worker = Worker {
-        epoll,
+        epoll: Arc::clone(&epoll),
         wake: Arc::clone(&wake),
         inbox,
         awaited: None,
@@ -98,11 +121,11 @@ pub(super) fn start(
         outbox: Outbox { events, backlog: VecDeque::new(), full: false },
     };
     let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
-    Ok((Mailbox { orders, wake }, thread))
+    Ok((Mailbox { orders, wake, epoll }, thread))
 }
 
 struct Worker {
-    epoll: OwnedFd,
+    epoll: Arc<OwnedFd>,
     wake: Arc<OwnedFd>,
     inbox: Receiver<Order>,
     /// The port without which no order is carried out, and the orders.
@@ -131,7 +154,8 @@ impl Worker {
             for event in ready.drain(..) {
                 match event.data.u64() {
                     WAKE => woken = true,
-                    number => self.receive(now, number, &mut packet),
+                    // Of a port whose opening is among the orders.
+                    number => woken |= !self.receive(now, number, &mut packet),
                 }
             }
             self.tick(now);
@@ -160,19 +184,19 @@ impl Worker {
         })
     }
 
-    /// One packet of a socket that has some. Level-triggered: if there are more, the next wait says so.
-    fn receive(&mut self, now: Instant, number: u64, packet: &mut [u8; MTU]) {
-        let Some((port, component, socket)) = self.sockets.numbered(number) else { return };
-        let Ok((_, length, Some(from))) = recvfrom(socket, &mut packet[..], RecvFlags::TRUNC)
-        else {
-            return;
-        };
-        let (Some(bytes), Ok(from)) = (packet.get_mut(..length), SocketAddr::try_from(from)) else {
-            return;
-        };
-        if let Some(send) = self.relay.receive(now, port, component, from, bytes) {
+    /// One packet of a socket that has some; `false` if it is not known yet. Level-triggered: if there are more, the next wait says so.
+    fn receive(&mut self, now: Instant, number: u64, packet: &mut [u8; MTU]) -> bool {
+        let port = PortId(number / 2);
+        let Some(pair) = self.sockets.0.get(&port) else { return false };
+        let component = if number % 2 == 0 { Component::Rtp } else { Component::Rtcp };
+        if let Ok((_, length, Some(from))) =
+            recvfrom(pair.of(component), &mut packet[..], RecvFlags::TRUNC)
+            && let (Some(bytes), Ok(from)) = (packet.get_mut(..length), SocketAddr::try_from(from))
+            && let Some(send) = self.relay.receive(now, port, component, from, bytes)
+        {
             self.sockets.send(&send, &packet[..send.length]);
         }
+        true
     }
 
     fn tick(&mut self, now: Instant) {
@@ -208,21 +232,14 @@ impl Worker {
         let now = Instant::now();
         match order {
             Order::Open { port, ssrc, pair } => {
-                let rtp = pair.address;
-                let opened = match self.sockets.insert(&self.epoll, port, pair) {
-                    Ok(()) => {
-                        self.relay.open(now, port, ssrc);
-                        Event::Opened { port, rtp }
-                    }
-                    Err(refused) => Event::OpenFailed { port, cause: refused.to_string() },
-                };
-                self.outbox.push(opened);
+                self.sockets.0.insert(port, pair);
+                self.relay.open(now, port, ssrc);
             }
             Order::Command(command) => {
                 self.relay.command(now, &command);
                 if let Command::Close { port } = command {
-                    // The sockets are closed before `Closed` is told, and leave the epoll with it.
-                    drop(self.sockets.remove(&self.epoll, port));
+                    // The sockets are closed before `Closed` is told.
+                    drop(self.sockets.0.remove(&port));
                 }
                 // A prompt begins now, not when the next packet happens to come.
                 self.tick(now);
@@ -232,12 +249,15 @@ impl Worker {
             }
             Order::Untap(recording) => self.relay.untap(recording),
             Order::Release { port, to } => {
-                let gone = self.relay.release(port).zip(self.sockets.remove(&self.epoll, port));
-                to.send(Order::Adopt(port, gone));
+                let pair = self.sockets.0.remove(&port);
+                if let Some(pair) = &pair {
+                    unwatch(&self.epoll, pair);
+                }
+                to.leave(Order::Adopt(port, self.relay.release(port).zip(pair)));
+                to.ring();
             }
             Order::Await(port) => self.awaited = Some(port),
             Order::Adopt(port, come) => self.adopt(port, come),
-            Order::Tell(event) => self.outbox.push(event),
             Order::Stop => {}
         }
     }
@@ -248,68 +268,23 @@ impl Worker {
         }
         if let Some((released, pair)) = come {
             self.relay.adopt(released);
-            if let Err(refused) = self.sockets.insert(&self.epoll, port, pair) {
+            if let Err(refused) = watch(&self.epoll, port, &pair) {
                 tracing::error!(port = port.0, %refused, "a port is lost between two media workers");
             }
+            self.sockets.0.insert(port, pair);
         }
     }
 }
 
-/// The sockets of a worker, by the number that epoll knows them by and by port.
+/// The sockets of a worker.
 #[derive(Debug, Default)]
-struct Sockets {
-    pairs: Vec<Option<(PortId, Pair)>>,
-    free: Vec<usize>,
-    places: BTreeMap<PortId, usize>,
-}
+struct Sockets(BTreeMap<PortId, Pair>);
 
 impl Sockets {
-    fn insert(&mut self, epoll: &OwnedFd, port: PortId, pair: Pair) -> rustix::io::Result<()> {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.pairs.push(None);
-            self.pairs.len() - 1
-        });
-        let number = 2 * place as u64;
-        let added = epoll::add(epoll, &pair.rtp, EventData::new_u64(number), EventFlags::IN)
-            .and_then(|()| {
-                epoll::add(epoll, &pair.rtcp, EventData::new_u64(number + 1), EventFlags::IN)
-            });
-        if let Err(refused) = added {
-            self.free.push(place);
-            return Err(refused);
-        }
-        self.pairs[place] = Some((port, pair));
-        self.places.insert(port, place);
-        Ok(())
-    }
-
-    fn remove(&mut self, epoll: &OwnedFd, port: PortId) -> Option<Pair> {
-        let place = self.places.remove(&port)?;
-        self.free.push(place);
-        let (_, pair) = self.pairs[place].take()?;
-        let _ = epoll::delete(epoll, &pair.rtp);
-        let _ = epoll::delete(epoll, &pair.rtcp);
-        Some(pair)
-    }
-
-    fn numbered(&self, number: u64) -> Option<(PortId, Component, &OwnedFd)> {
-        let place = usize::try_from(number / 2).ok()?;
-        let (port, pair) = self.pairs.get(place)?.as_ref()?;
-        Some(match number % 2 {
-            0 => (*port, Component::Rtp, &pair.rtp),
-            _ => (*port, Component::Rtcp, &pair.rtcp),
-        })
-    }
-
     /// Sends or, if the system will not take it now, drops: late audio is worth nothing.
     fn send(&self, send: &Send, bytes: &[u8]) {
-        let Some(&place) = self.places.get(&send.port) else { return };
-        let Some(Some((_, pair))) = self.pairs.get(place) else { return };
-        let socket = match send.component {
-            Component::Rtp => &pair.rtp,
-            Component::Rtcp => &pair.rtcp,
-        };
-        let _ = sendto(socket, bytes, SendFlags::empty(), &send.to);
+        let Some(pair) = self.0.get(&send.port) else { return };
+        let _ = sendto(pair.of(send.component), bytes, SendFlags::empty(), &send.to);
     }
 }
 
