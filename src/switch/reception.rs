@@ -247,3 +247,6 @@ impl Switch {
         Ok((plan, number))
     }
 }
+
+#[cfg(test)]
+mod tests;
