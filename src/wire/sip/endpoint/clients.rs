@@ -130,8 +130,7 @@ impl Clients {
             return;
         };
         // The dialog wrote this To; which fork it is for is all that matters of it here.
-        let tag = Message::parse(&bytes).ok().and_then(|ack| ack.to().tag().map(Box::from));
-        let tag: Box<str> = tag.unwrap_or_default();
+        let tag = ack.to_tag().unwrap_or_default();
         if let Some(fork) = forks.iter_mut().find(|fork| fork.tag == tag) {
             fork.ack = Some((flow, bytes));
         }

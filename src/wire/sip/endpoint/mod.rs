@@ -257,8 +257,10 @@ impl Endpoint {
             None => self.clients.response(now, flow, message, &mut self.outbox),
             Some(Method::Ack) => self.servers.ack(now, message, &mut self.outbox),
             Some(Method::Cancel) => self.servers.cancel(flow, &message, &mut self.outbox),
-            Some(_) if self.servers.repeated(&message, flow, &mut self.outbox) => {}
             Some(method) => {
+                let Some(print) = self.servers.repeated(&message, flow, &mut self.outbox) else {
+                    return;
+                };
                 let is_new = message.to().tag().is_none();
                 let open = self.open();
                 let is_full = if is_new { open >= self.most } else { open >= self.most / 4 * 5 };
@@ -269,7 +271,7 @@ impl Endpoint {
                         .header(Name::RetryAfter, RETRY_AFTER);
                     self.stateless(flow, response);
                 } else {
-                    self.servers.request(now, flow, message, &mut self.outbox);
+                    self.servers.request(now, flow, message, print, &mut self.outbox);
                 }
             }
         }
