@@ -234,8 +234,8 @@ impl Endpoint {
 
     /// Fires every timer that is due.
     pub fn timeout(&mut self, now: Instant) {
-        while let Some((at, subject)) = self.outbox.agenda.due(now) {
-            if self.deadline_of(subject) != Some(at) {
+        while let Some((due, subject)) = self.outbox.agenda.due(now) {
+            if self.clients.due(subject).or_else(|| self.servers.due(subject)) != Some(due) {
                 continue;
             }
             match subject {
@@ -298,22 +298,10 @@ impl Endpoint {
         }
     }
 
-    fn deadline_of(&self, subject: Subject) -> Option<Instant> {
-        match subject {
-            Subject::Client(id) => self.clients.deadline(id),
-            Subject::Cancel(id) => self.clients.cancel_deadline(id),
-            Subject::Server(id) => self.servers.deadline(id),
-        }
-    }
-
     /// Drops what the agenda holds of transactions that have moved on, as far as it is next.
     fn settle(&mut self) {
-        while let Some((at, subject)) = self.outbox.agenda.first() {
-            if self.deadline_of(subject) == Some(at) {
-                break;
-            }
-            self.outbox.agenda.drop_first();
-        }
+        let Endpoint { clients, servers, outbox, .. } = self;
+        outbox.agenda.drop_stale(|subject| clients.due(subject).or_else(|| servers.due(subject)));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::agenda::Subject;
+use super::agenda::{Due, Subject};
 use super::matching::{Print, Prints};
 use super::routing::{at_port, reply, sent_by_port};
 use super::{Event, Outbox, ServerId, checks};
@@ -277,8 +277,12 @@ impl Servers {
         }
     }
 
-    pub(super) fn deadline(&self, id: u64) -> Option<Instant> {
-        self.open.get(&id).and_then(Server::deadline)
+    /// When one of ours wants to be woken.
+    pub(super) fn due(&self, subject: Subject) -> Option<Due> {
+        match subject {
+            Subject::Server(id) => self.open.get(&id).and_then(Server::deadline),
+            Subject::Client(_) | Subject::Cancel(_) => None,
+        }
     }
 
     pub(super) fn timeout(&mut self, now: Instant, id: u64, out: &mut Outbox) {
@@ -319,10 +323,10 @@ impl Servers {
 }
 
 impl Server {
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Due> {
         match &self.exchange {
-            Exchange::Invite(machine) => machine.deadline(),
-            Exchange::Other(machine) => machine.deadline(),
+            Exchange::Invite(machine) => Due::of(machine.deadline(), machine.lingers()),
+            Exchange::Other(machine) => Due::of(machine.deadline(), machine.lingers()),
         }
     }
 }
