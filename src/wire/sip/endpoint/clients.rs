@@ -221,7 +221,7 @@ impl Clients {
                     }
                 }
             }
-            Exchange::Other(machine) if !is_invite => {
+            Exchange::Other(machine) if is_of(&client.bytes, &response.cseq().method) => {
                 let tell = machine.heard(now, status, transport);
                 if !machine.is_unanswered() {
                     client.bytes = Vec::new();
@@ -246,8 +246,45 @@ impl Clients {
         }
     }
 
+    /// A connection has ended: what was sent by it may have ended with it. An INVITE that has been answered provisionally arrived; its
+    /// final answer takes a new connection (RFC 3261 §18.2.2), and so does its CANCEL, once more if nobody has answered it.
+    pub(super) fn closed(&mut self, flow: Flow, out: &mut Outbox) {
+        let (arrived, lost): (Vec<u64>, Vec<u64>) =
+            self.waiting_on(flow).into_iter().partition(|id| self.rings(*id));
+        for id in arrived {
+            if let Some(client) = self.open.get_mut(&id) {
+                client.flow.connection = None;
+            }
+            if let Some(cancel) = self.cancels.get_mut(&id) {
+                cancel.flow.connection = None;
+                out.send(cancel.flow, &cancel.bytes);
+            }
+        }
+        self.fail_all(lost, out);
+    }
+
     /// Everything that waits for an answer from there has failed.
-    pub(super) fn lost(&mut self, flow: Flow, out: &mut Outbox) {
+    pub(super) fn unreachable(&mut self, flow: Flow, out: &mut Outbox) {
+        let lost = self.waiting_on(flow);
+        self.fail_all(lost, out);
+    }
+
+    fn fail_all(&mut self, lost: Vec<u64>, out: &mut Outbox) {
+        for id in lost {
+            self.fail(id, Status::of(503), out);
+            self.cancels.remove(&id);
+        }
+    }
+
+    fn rings(&self, id: u64) -> bool {
+        self.open.get(&id).is_some_and(|client| match &client.exchange {
+            Exchange::Invite { machine, .. } => matches!(machine, InviteClient::Proceeding { .. }),
+            Exchange::Other(_) => false,
+        })
+    }
+
+    /// What waits for an answer by this flow.
+    fn waiting_on(&self, flow: Flow) -> Vec<u64> {
         let (transport, remote) = (flow.transport, flow.remote);
         let there = (transport, remote, 0)..=(transport, remote, u64::MAX);
         let is_lost = |id: &u64| {
@@ -257,12 +294,7 @@ impl Clients {
                     && (used.is_none() || flow.connection.is_none() || used == flow.connection)
             })
         };
-        let lost: Vec<u64> =
-            self.waiting.range(there).map(|(_, _, id)| *id).filter(is_lost).collect();
-        for id in lost {
-            self.fail(id, Status::of(503), out);
-            self.cancels.remove(&id);
-        }
+        self.waiting.range(there).map(|(_, _, id)| *id).filter(is_lost).collect()
     }
 
     /// When one of ours wants to be woken.
@@ -394,6 +426,12 @@ impl Client {
             Exchange::Other(machine) => machine.is_unanswered(),
         }
     }
+}
+
+/// Whether `bytes` are a request of that method, or of one that has been answered (RFC 3261 §17.1.3).
+fn is_of(bytes: &[u8], method: &Method) -> bool {
+    let rest = bytes.strip_prefix(method.as_str().as_bytes());
+    bytes.is_empty() || rest.is_some_and(|rest| rest.starts_with(b" "))
 }
 
 /// The number in a branch of ours.

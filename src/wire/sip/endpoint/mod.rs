@@ -163,13 +163,18 @@ impl Endpoint {
         self.settle();
     }
 
-    /// A connection closed or an address turned out to be unreachable: client transactions on it fail with 503.
+    /// A connection closed or an address turned out to be unreachable: client transactions on it fail with 503, but for an INVITE
+    /// that rings where a connection closed.
     pub fn flow_event(&mut self, now: Instant, event: flow::Event) {
         let _ = now;
-        let (flow::Event::Closed(flow) | flow::Event::Unreachable(flow)) = event;
-        self.clients.lost(flow, &mut self.outbox);
-        if let flow::Event::Closed(Flow { connection: Some(connection), .. }) = event {
-            self.servers.closed(connection);
+        match event {
+            flow::Event::Closed(flow) => {
+                self.clients.closed(flow, &mut self.outbox);
+                if let Some(connection) = flow.connection {
+                    self.servers.closed(connection);
+                }
+            }
+            flow::Event::Unreachable(flow) => self.clients.unreachable(flow, &mut self.outbox),
         }
         self.settle();
     }
