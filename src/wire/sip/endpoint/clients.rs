@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::agenda::Subject;
+use super::agenda::{Due, Subject};
 use super::routing::is_host;
 use super::{ClientId, Event, Local, Outbox};
 use crate::wire::flow::{Flow, Transport};
@@ -130,8 +130,7 @@ impl Clients {
             return;
         };
         // The dialog wrote this To; which fork it is for is all that matters of it here.
-        let tag = Message::parse(&bytes).ok().and_then(|ack| ack.to().tag().map(Box::from));
-        let tag: Box<str> = tag.unwrap_or_default();
+        let tag = ack.to_tag().unwrap_or_default();
         if let Some(fork) = forks.iter_mut().find(|fork| fork.tag == tag) {
             fork.ack = Some((flow, bytes));
         }
@@ -298,12 +297,13 @@ impl Clients {
         self.waiting.range(there).map(|(_, _, id)| *id).filter(is_lost).collect()
     }
 
-    pub(super) fn deadline(&self, id: u64) -> Option<Instant> {
-        self.open.get(&id).and_then(Client::deadline)
-    }
-
-    pub(super) fn cancel_deadline(&self, id: u64) -> Option<Instant> {
-        self.cancels.get(&id).and_then(|cancel| cancel.machine.deadline())
+    /// When one of ours wants to be woken.
+    pub(super) fn due(&self, subject: Subject) -> Option<Due> {
+        match subject {
+            Subject::Client(id) => self.open.get(&id).and_then(Client::deadline),
+            Subject::Cancel(id) => self.cancels.get(&id).and_then(|cancel| due_of(&cancel.machine)),
+            Subject::Server(_) => None,
+        }
     }
 
     pub(super) fn timeout(&mut self, now: Instant, id: u64, out: &mut Outbox) {
@@ -334,7 +334,7 @@ impl Clients {
                 return;
             }
         }
-        out.agenda.moved(Subject::Cancel(id), None, cancel.machine.deadline());
+        out.agenda.moved(Subject::Cancel(id), None, due_of(&cancel.machine));
     }
 
     fn fail(&mut self, id: u64, status: Status, out: &mut Outbox) {
@@ -346,9 +346,9 @@ impl Clients {
 
     fn cancel_response(&mut self, now: Instant, id: u64, status: Status, out: &mut Outbox) {
         let Some(cancel) = self.cancels.get_mut(&id) else { return };
-        let before = cancel.machine.deadline();
+        let before = due_of(&cancel.machine);
         cancel.machine.heard(now, status, cancel.flow.transport);
-        let after = cancel.machine.deadline();
+        let after = due_of(&cancel.machine);
         out.agenda.moved(Subject::Cancel(id), before, after);
         if after.is_none() {
             self.cancels.remove(&id);
@@ -367,7 +367,7 @@ impl Clients {
         let bytes = derived(&client.bytes, &Method::Cancel, None, reason.as_deref());
         out.send(flow, &bytes);
         let machine = Other::begin(now, flow.transport);
-        out.agenda.moved(Subject::Cancel(id), None, machine.deadline());
+        out.agenda.moved(Subject::Cancel(id), None, due_of(&machine));
         self.cancels.insert(id, Cancel { flow, machine, bytes });
     }
 
@@ -408,11 +408,15 @@ impl Clients {
     }
 }
 
+fn due_of(machine: &Other) -> Option<Due> {
+    Due::of(machine.deadline(), machine.lingers())
+}
+
 impl Client {
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Due> {
         match &self.exchange {
-            Exchange::Invite { machine, .. } => machine.deadline(),
-            Exchange::Other(machine) => machine.deadline(),
+            Exchange::Invite { machine, .. } => Due::of(machine.deadline(), machine.lingers()),
+            Exchange::Other(machine) => due_of(machine),
         }
     }
 

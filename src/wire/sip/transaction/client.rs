@@ -66,6 +66,11 @@ impl Client {
         }
     }
 
+    /// Whether it has done all, and only stays to absorb what comes again.
+    pub fn lingers(&self) -> bool {
+        matches!(self, Client::Completed { .. })
+    }
+
     /// When [`Client::timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match *self {

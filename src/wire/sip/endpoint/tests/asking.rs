@@ -101,7 +101,7 @@ fn a_repeated_200_is_acknowledged_again_and_not_told() {
     rig.hears(phone(), &ok);
     assert_eq!(rig.sent_to(), first, "the very same ACK, to where the dialog is");
     assert!(rig.told().is_empty());
-    rig.advance(secs(1));
+    rig.advance(ms(1100));
     rig.hears(phone(), &ok);
     assert!(rig.sent().is_empty() && rig.told().is_empty(), "64*T1 are over");
     rig.settles();
