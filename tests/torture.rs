@@ -4,6 +4,8 @@
 
 #[path = "torture/door.rs"]
 mod door;
+#[path = "torture/patience.rs"]
+mod patience;
 #[path = "torture/reading.rs"]
 mod reading;
 #[path = "torture/table.rs"]
