@@ -76,7 +76,9 @@ impl Ladder {
                 line[place(name)] = '|';
             }
             let (start, end) = (place(from), place(to));
-            let (left, right) = (start.min(end) + 1, start.max(end));
+            // What somebody tells themselves (a crash) has no length.
+            let left = start.min(end) + 1;
+            let right = start.max(end).max(left);
             line[left..right].fill('-');
             if *lost {
                 line[(left + right) / 2 + 8] = 'x';
