@@ -6,5 +6,6 @@ mod chaos;
 mod faults;
 mod holds;
 mod lab;
+mod questions;
 mod recordings;
 mod restarts;
