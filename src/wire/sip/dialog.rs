@@ -9,6 +9,13 @@ use crate::wire::flow::{Flow, Transport};
 /// Max-Forwards of what begins here (RFC 3261 §8.1.1.6).
 const HOPS: u8 = 70;
 
+/// A dialog is written down when it comes up, and its CSeq counts on with every re-INVITE, INFO and OPTIONS; the BYE after a restart
+/// leaves room for so many, because one that is not higher than the last is refused (RFC 3261 §12.2.2).
+const UNTOLD: u32 = 1_000;
+
+/// The highest CSeq is below 2^31 (RFC 3261 §8.1.1.5).
+const LAST_SEQUENCE: u32 = 0x7fff_ffff;
+
 /// Whether requests go where the far Contact says, or back where its messages come from (phones behind NAT).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
@@ -145,7 +152,7 @@ impl Dialog {
             remote: read(&remembered.remote)?,
             target: Uri::parse(&remembered.target).ok()?,
             routes: remembered.routes.iter().map(read).collect::<Option<_>>()?,
-            sequence: remembered.local_seq,
+            sequence: remembered.local_seq.saturating_add(UNTOLD).min(LAST_SEQUENCE - 1),
             is_unused: false,
             remote_sequence: None,
             is_confirmed: true,
@@ -220,8 +227,10 @@ impl Dialog {
         Ok(())
     }
 
-    /// Target refresh: takes the Contact of a re-INVITE or UPDATE, or of the 2xx to ours, and the flow it came by.
-    pub fn refresh(&mut self, message: &Message, flow: Flow) {
+    /// Target refresh: takes the Contact of a re-INVITE or UPDATE, or of the 2xx to ours, and the flow it came by. Whether our requests
+    /// go elsewhere now, or to another target.
+    pub fn refresh(&mut self, message: &Message, flow: Flow) -> bool {
+        let before = self.flow();
         self.flow = flow;
         let refreshes = match message.status() {
             None => true,
@@ -230,17 +239,24 @@ impl Dialog {
         if refreshes
             && refreshes_target(&message.cseq().method)
             && let Some(target) = target_of(message)
+            && target.as_str() != self.target.as_str()
         {
             self.target = target;
+            return true;
         }
+        self.flow() != before
+    }
+
+    /// Whether a 2xx made it.
+    pub fn is_confirmed(&self) -> bool {
+        self.is_confirmed
     }
 
     /// The next request of ours inside the dialog (any but ACK, CANCEL): Route, From, To, Call-ID, CSeq (counted up), Max-Forwards, and
     /// Contact where the method may carry one. Also used for the first INVITE, whose CSeq is the one the dialog was made with.
     pub fn request(&mut self, method: &Method) -> Outgoing {
         if !std::mem::take(&mut self.is_unused) {
-            // CSeq stays below 2^31 (RFC 3261 §8.1.1.5).
-            self.sequence = (self.sequence + 1) & 0x7fff_ffff;
+            self.sequence = (self.sequence + 1) & LAST_SEQUENCE;
         }
         let request = self.begin(method, self.sequence);
         if refreshes_target(method) {
@@ -284,13 +300,22 @@ impl Dialog {
         &self.contact
     }
 
+    /// The Request-URI of our requests: the remote target, or the first route where that is a strict one (RFC 3261 §12.2.1.1).
+    pub fn request_uri(&self) -> Uri {
+        match self.strict_route() {
+            None => self.target.for_request(),
+            Some(first) => first.uri.for_request(),
+        }
+    }
+
+    fn strict_route(&self) -> Option<&Address> {
+        self.routes.first().filter(|first| first.uri.param("lr").is_none())
+    }
+
     /// Request line, Route, From, To, Call-ID, CSeq and Max-Forwards: RFC 3261 §12.2.1.1.
     fn begin(&self, method: &Method, sequence: u32) -> Outgoing {
-        let strict = self.routes.first().filter(|first| first.uri.param("lr").is_none());
-        let mut request = match strict {
-            None => Outgoing::request(method, &self.target.for_request()),
-            Some(first) => Outgoing::request(method, &first.uri.for_request()),
-        };
+        let strict = self.strict_route();
+        let mut request = Outgoing::request(method, &self.request_uri());
         for route in self.routes.iter().skip(usize::from(strict.is_some())) {
             request = request.header(Name::Route, route);
         }
