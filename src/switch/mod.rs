@@ -122,7 +122,15 @@ pub struct Switch {
     arming: BTreeSet<CallId>,
     /// BYEs for the dialogs of before the restart, by the journal's key.
     farewells: BTreeMap<ClientId, String>,
+    /// Whether anything has changed by which a waiting caller may have found an agent: a line, an agent, a phone.
+    lines: Lines,
     stopping: Stopping,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lines {
+    Settled,
+    Changed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,6 +177,7 @@ impl Switch {
             recordings: BTreeMap::new(),
             arming: BTreeSet::new(),
             farewells,
+            lines: Lines::Settled,
             stopping: Stopping::No,
         }
     }
@@ -248,7 +257,9 @@ impl Switch {
     fn timeout(&mut self, now: Now) {
         self.endpoint.timeout(now.instant);
         self.registrar.timeout(now.instant, &mut self.outbox);
-        self.agents.timeout(now.instant);
+        if self.agents.timeout(now.instant) {
+            self.lines = Lines::Changed;
+        }
         self.retention.timeout(now);
         while let Some((_, call)) =
             self.alarms.first().copied().filter(|(at, _)| *at <= now.instant)
@@ -307,8 +318,14 @@ impl Switch {
                 self.event(now, event);
             }
             self.tell(now);
-            let reachable = |user: &str| !self.registrar.of(user).is_empty();
-            let Some(offer) = self.queues.next(&self.settings, &self.agents, reachable) else {
+            if self.lines == Lines::Settled {
+                break;
+            }
+            let Switch { settings, registrar, agents, queues, .. } = &*self;
+            let reachable = |user: &str| !registrar.of(user).is_empty();
+            let longest_idle = |queue| agents.longest_idle(&settings.agents, queue, reachable);
+            let Some(offer) = queues.next(&settings.queues, longest_idle) else {
+                self.lines = Lines::Settled;
                 break;
             };
             self.queues.offered(&offer.queue, offer.call);
@@ -366,6 +383,9 @@ impl Switch {
     }
 
     fn tell(&mut self, now: Now) {
+        if !self.news.is_empty() {
+            self.lines = Lines::Changed;
+        }
         for news in std::mem::take(&mut self.news) {
             match news {
                 News::Engaged(user) => self.agents.engage(&user),
