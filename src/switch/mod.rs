@@ -349,12 +349,12 @@ impl Switch {
             }
             Event::Unacknowledged { server } => {
                 if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
-                    self.with(now, call, |call, desk| call.unacknowledged(desk, leg));
+                    self.with(now, call, |call, desk| call.unacknowledged(desk, leg, server));
                 }
             }
-            Event::Cancelled { server, reason: _ } => {
+            Event::Cancelled { server, reason } => {
                 if let Some((call, _)) = self.keys.servers.get(&server).copied() {
-                    self.with(now, call, |call, desk| call.cancelled(desk));
+                    self.with(now, call, |call, desk| call.cancelled(desk, reason.as_deref()));
                 }
             }
             Event::Response { client, response, flow } => {
@@ -434,6 +434,7 @@ impl Switch {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
         act(call, &mut desk);
+        call.tidy();
         if let Some(recording) = call.recording() {
             self.recordings.insert(recording, id);
         }

@@ -3,6 +3,7 @@
 
 mod calls;
 mod chaos;
+mod endings;
 mod faults;
 mod holds;
 mod lab;
