@@ -2,6 +2,7 @@
 
 mod facts;
 mod overload;
+mod promises;
 mod start;
 mod turn;
 

@@ -87,6 +87,8 @@ struct Dialog {
     target: String,
     routes: Vec<String>,
     cseq: u32,
+    /// CSeq number and top Via of their last request.
+    heard: Option<(u32, String)>,
     /// The branch, CSeq number and Request-URI of our last INVITE, for ACK and CANCEL.
     invite: Option<(String, u32, String)>,
 }
@@ -138,6 +140,11 @@ impl Phone {
     /// Changes what it does by itself.
     pub fn set_manners(&mut self, manners: Manners) {
         self.manners = manners;
+    }
+
+    /// It is at another address from now on.
+    pub fn move_to(&mut self, sip: SocketAddr) {
+        self.identity.sip = sip;
     }
 
     /// Who it is.
@@ -198,6 +205,11 @@ impl Phone {
 
     /// Calls a number at the switch.
     pub fn invite(&mut self, now: Instant, number: &str) {
+        self.invite_with(now, number, "sendrecv");
+    }
+
+    /// The same with our audio `sendrecv`, `sendonly`, `recvonly` or `inactive`.
+    pub fn invite_with(&mut self, now: Instant, number: &str, direction: &str) {
         let Identity { user, domain, proxy, .. } = self.identity.clone();
         self.dialog = Dialog {
             call_id: self.number(),
@@ -207,7 +219,7 @@ impl Phone {
             cseq: 0,
             ..Dialog::default()
         };
-        let sdp = self.description("sendrecv");
+        let sdp = self.description(direction);
         self.send_invite(now, Some(sdp), None);
     }
 
@@ -247,8 +259,13 @@ impl Phone {
 
     /// CANCEL of our INVITE.
     pub fn cancel(&mut self, now: Instant) {
+        self.cancel_because(now, "");
+    }
+
+    /// The same with more header lines.
+    pub fn cancel_because(&mut self, now: Instant, headers: &str) {
         let Some((branch, cseq, uri)) = self.dialog.invite.clone() else { return };
-        let headers = self.dialog_headers_of("CANCEL", cseq);
+        let headers = format!("{}{headers}", self.dialog_headers_of("CANCEL", cseq));
         let key = (self.dialog.call_id.clone(), cseq, "CANCEL".to_owned());
         self.request_in(now, &branch, "CANCEL", &uri, &headers, None, Some(key));
     }
@@ -271,6 +288,17 @@ impl Phone {
     /// OPTIONS, inside the dialog if there is one.
     pub fn options(&mut self, now: Instant) {
         self.in_dialog(now, "OPTIONS", None);
+    }
+
+    /// UPDATE without a body.
+    pub fn update(&mut self, now: Instant) {
+        self.in_dialog(now, "UPDATE", None);
+    }
+
+    /// Sends a text of the test's own to the switch, as it is.
+    pub fn say(&mut self, text: &str) {
+        let Identity { sip, proxy, .. } = self.identity;
+        self.outbox.push_back(Packet { from: sip, to: proxy, bytes: text.as_bytes().to_vec() });
     }
 
     fn in_dialog(&mut self, now: Instant, method: &str, body: Option<(&str, String)>) {
@@ -503,6 +531,9 @@ impl Phone {
     }
 
     fn requested(&mut self, now: Instant, request: &Received) {
+        if self.is_out_of_order(request) {
+            return self.respond(now, request, 500, "CSeq Out Of Order", None);
+        }
         match request.method() {
             Some("INVITE") if !request.header("To").contains(";tag=") => {
                 if self.ringing.is_some() {
@@ -514,6 +545,7 @@ impl Phone {
                     remote: request.header("From").to_owned(),
                     target: request.contact(),
                     routes: request.all("Record-Route").map(str::to_owned).collect(),
+                    heard: Some((request.cseq(), request.header("Via").to_owned())),
                     ..Dialog::default()
                 };
                 self.ringing = Some((request.clone(), now));
@@ -539,6 +571,22 @@ impl Phone {
             }
             _ => {}
         }
+    }
+
+    /// Inside the dialog each request has a higher CSeq than the last, but for one that comes again (RFC 3261 §12.2.2).
+    fn is_out_of_order(&mut self, request: &Received) -> bool {
+        let inside = request.header("Call-ID") == self.dialog.call_id
+            && request.header("To").contains(";tag=")
+            && !matches!(request.method(), Some("ACK" | "CANCEL"));
+        let this = (request.cseq(), request.header("Via").to_owned());
+        if !inside || self.dialog.heard.as_ref() == Some(&this) {
+            return false;
+        }
+        if self.dialog.heard.as_ref().is_some_and(|(last, _)| this.0 <= *last) {
+            return true;
+        }
+        self.dialog.heard = Some(this);
+        false
     }
 
     fn responded(&mut self, now: Instant, response: &Received) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::promises::Promises;
 use super::{CLOSING, Fault, GOODBYE, facts, overload};
 use crate::io::clock::Clock;
 use crate::io::control::Asked;
@@ -65,6 +66,7 @@ pub(super) struct Rest {
     /// When the world is no longer waited for.
     deadline: Option<Instant>,
     stopped: bool,
+    promises: Promises,
     refused: u64,
     told: Option<Instant>,
 }
@@ -111,6 +113,8 @@ impl Turn {
             self.take_messages();
             self.take_heard();
             self.take_news();
+            // Whatever made room in the journal told so.
+            self.rest.promises.retry(|id, entry| self.journal.append(id, entry));
             self.take_asks();
             self.take_time();
             self.media.deliver();
@@ -300,7 +304,8 @@ impl Turn {
                     }
                 }
                 Output::Store(id, entry) => {
-                    if self.journal.append(id, entry).is_err() {
+                    let append = |id, entry| self.journal.append(id, entry);
+                    if self.rest.promises.store(id, entry, append).is_err() {
                         // New calls are refused at half of it; beyond the end the record has a hole, and the log says so.
                         tracing::error!(event = "journal_full", entry = id.0);
                     }
@@ -321,13 +326,18 @@ impl Turn {
 
     /// Writes what is left: answers to the network, audio, the journal.
     async fn close(self) -> Result<(), Fault> {
-        let Turn { sockets, journal, media, purger, heard, .. } = self;
+        let Turn { sockets, journal, media, purger, heard, mut rest, .. } = self;
         drop(purger);
         // Nobody is to wait for us to hear what is of no use any more.
         drop(heard);
         sockets.finish(CLOSING / 4).await;
         media.stop();
-        journal.close(CLOSING).map_err(|unwritten| Fault::Unwritten(unwritten.0))?;
+        rest.promises.retry(|id, entry| journal.append(id, entry));
+        let lost = journal.close(CLOSING).map_or_else(|unwritten| unwritten.0, |()| 0);
+        match lost + rest.promises.len() {
+            0 => {}
+            unwritten => return Err(Fault::Unwritten(unwritten)),
+        }
         tracing::info!(event = "stopped");
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::control::{Reply, Request, RequestId};
 use super::journal::CallId;
-use super::{Now, Stopping, Switch};
+use super::{Lines, Now, Stopping, Switch};
 
 impl Switch {
     pub(super) fn control(&mut self, now: Now, id: RequestId, request: Request) {
@@ -50,6 +50,7 @@ impl Switch {
             },
             Request::AgentSet { agent, status } => {
                 if self.agents.set(now, &agent, status, &mut self.outbox) {
+                    self.lines = Lines::Changed;
                     Reply::Done
                 } else {
                     Reply::NotFound { what: format!("there is no agent {agent:?}") }

@@ -1,13 +1,13 @@
 //! Agents: what they say of themselves (status), what the switch knows of them (state), and whose turn it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::Now;
 use super::control::{AgentChange, AgentRow};
 use super::journal::{AgentStatus, CallId, Entry};
 use super::outbox::Outbox;
-use super::settings::{Queue, Settings};
+use super::settings::{self, Queue, Settings};
 
 /// An agent who let a call ring out, or whose phone refused it, is left in peace so long.
 const BACK_OFF: Duration = Duration::from_secs(5);
@@ -35,6 +35,8 @@ pub(super) struct Agents {
     desks: BTreeMap<String, Desk>,
     /// Users with legs of any call, and how many: an agent on a private call is not rung.
     engaged: BTreeMap<String, usize>,
+    /// When the states that end by themselves do.
+    timers: BTreeSet<(Instant, String)>,
 }
 
 impl Agents {
@@ -58,6 +60,7 @@ impl Agents {
         Agents {
             desks: settings.agents.keys().map(|name| (name.clone(), desk(name))).collect(),
             engaged: BTreeMap::new(),
+            timers: BTreeSet::new(),
         }
     }
 
@@ -114,10 +117,8 @@ impl Agents {
 
     /// The offer of `call` is withdrawn: no fault of the agent's.
     pub(super) fn spared(&mut self, agent: &str, call: CallId) {
-        if let Some(desk) =
-            self.desks.get_mut(agent).filter(|desk| desk.state == State::Ringing(call))
-        {
-            desk.state = State::Waiting;
+        if self.desks.get(agent).is_some_and(|desk| desk.state == State::Ringing(call)) {
+            self.become_state(agent, State::Waiting);
         }
     }
 
@@ -130,14 +131,18 @@ impl Agents {
         if let Some(desk) = self.desks.get_mut(agent)
             && (desk.state == State::Ringing(call) || desk.state == State::Talking(call))
         {
-            desk.state = next;
             desk.idle_since = now;
+            self.become_state(agent, next);
         }
     }
 
     fn become_state(&mut self, agent: &str, state: State) {
-        if let Some(desk) = self.desks.get_mut(agent) {
-            desk.state = state;
+        let Some(desk) = self.desks.get_mut(agent) else { return };
+        if let Some(until) = std::mem::replace(&mut desk.state, state).until() {
+            self.timers.remove(&(until, agent.to_owned()));
+        }
+        if let Some(until) = state.until() {
+            self.timers.insert((until, agent.to_owned()));
         }
     }
 
@@ -151,14 +156,14 @@ impl Agents {
     /// The available agent of the queue who has been idle longest and whose phone can ring.
     pub(super) fn longest_idle<'a>(
         &self,
-        settings: &Settings,
+        agents: &BTreeMap<String, settings::Agent>,
         queue: &'a Queue,
         reachable: impl Fn(&str) -> bool,
     ) -> Option<&'a str> {
         queue
             .agents
             .iter()
-            .filter_map(|name| Some((name, self.desks.get(name)?, settings.agents.get(name)?)))
+            .filter_map(|name| Some((name, self.desks.get(name)?, agents.get(name)?)))
             .filter(|(_, desk, agent)| {
                 desk.status == AgentStatus::Available
                     && desk.state == State::Waiting
@@ -170,15 +175,18 @@ impl Agents {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.desks.values().filter_map(|desk| desk.state.until()).min()
+        self.timers.first().map(|(until, _)| *until)
     }
 
-    pub(super) fn timeout(&mut self, now: Instant) {
-        for desk in self.desks.values_mut() {
-            if desk.state.until().is_some_and(|until| until <= now) {
-                desk.state = State::Waiting;
-            }
+    /// Whether anybody may be free now who was not.
+    pub(super) fn timeout(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while self.deadline().is_some_and(|until| until <= now) {
+            let (_, agent) = self.timers.pop_first().expect("a deadline is a timer");
+            self.become_state(&agent, State::Waiting);
+            any = true;
         }
+        any
     }
 
     pub(super) fn rows<'a>(
@@ -216,5 +224,126 @@ impl State {
             State::Talking(_) => "talking",
             State::WrapUp { .. } => "wrap-up",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRAP_UP: Duration = Duration::from_secs(10);
+    const CALL: CallId = CallId(1);
+
+    /// Agents of these names on a desk of their own, the first of whom has waited longest.
+    struct Office {
+        agents: Agents,
+        settings: BTreeMap<String, settings::Agent>,
+        queue: Queue,
+        start: Instant,
+    }
+
+    impl Office {
+        fn with(names: &[&str]) -> Office {
+            let start = Instant::now();
+            let desk = |place: usize| Desk {
+                status: AgentStatus::Available,
+                state: State::Waiting,
+                idle_since: start + Duration::from_secs(place as u64),
+            };
+            let agent = |name: &str| settings::Agent {
+                name: name.to_owned(),
+                user: format!("phone of {name}"),
+                agrees_to_recording: true,
+            };
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Office {
+                agents: Agents {
+                    desks: names.iter().cloned().zip((0..).map(desk)).collect(),
+                    engaged: BTreeMap::new(),
+                    timers: BTreeSet::new(),
+                },
+                settings: names.iter().map(|name| (name.clone(), agent(name))).collect(),
+                queue: Queue {
+                    name: "support".into(),
+                    agents: names,
+                    ring: Duration::from_secs(20),
+                    wrap_up: WRAP_UP,
+                    wait: Duration::from_secs(60),
+                    length: 5,
+                },
+                start,
+            }
+        }
+
+        fn next(&self) -> Option<&str> {
+            self.agents.longest_idle(&self.settings, &self.queue, |_| true)
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.start + Duration::from_secs(seconds)
+        }
+    }
+
+    #[test]
+    fn who_has_been_idle_longest_is_next_and_a_call_puts_them_last() {
+        let mut office = Office::with(&["bob", "alice", "carol"]);
+        assert_eq!(office.next(), Some("bob"));
+        office.agents.ringing("bob", CALL);
+        assert_eq!(office.next(), Some("alice"));
+        office.agents.talking("bob", CALL);
+        office.agents.wrap_up(office.at(30), "bob", CALL, WRAP_UP);
+        assert!(office.agents.timeout(office.at(40)));
+        assert_eq!(office.next(), Some("alice"));
+        for name in ["alice", "carol"] {
+            office.agents.ringing(name, CALL);
+        }
+        assert_eq!(office.next(), Some("bob"));
+    }
+
+    #[test]
+    fn who_cannot_be_reached_or_is_in_another_call_is_not_rung() {
+        let mut office = Office::with(&["bob", "alice"]);
+        let away = |user: &str| user != "phone of bob";
+        assert_eq!(
+            office.agents.longest_idle(&office.settings, &office.queue, away),
+            Some("alice")
+        );
+        office.agents.engage("phone of bob");
+        office.agents.engage("phone of bob");
+        office.agents.disengage("phone of bob");
+        assert_eq!(office.next(), Some("alice"), "one leg is left");
+        office.agents.disengage("phone of bob");
+        assert_eq!(office.next(), Some("bob"));
+    }
+
+    #[test]
+    fn timers_run_out_in_their_order_and_are_forgotten_with_their_state() {
+        let mut office = Office::with(&["bob", "alice"]);
+        for (name, call) in [("bob", CallId(1)), ("alice", CallId(2))] {
+            office.agents.ringing(name, call);
+        }
+        assert_eq!(office.agents.deadline(), None);
+        office.agents.wrap_up(office.at(0), "bob", CallId(1), WRAP_UP);
+        office.agents.missed(office.at(0), "alice", CallId(2));
+        assert_eq!(office.agents.deadline(), Some(office.start + BACK_OFF));
+        assert!(!office.agents.timeout(office.at(4)));
+        assert!(office.agents.timeout(office.at(5)));
+        assert_eq!(office.next(), Some("alice"));
+        assert_eq!(office.agents.deadline(), Some(office.start + WRAP_UP));
+        // A private call of the queue's, taken during the notes: its state has no end of its own.
+        office.agents.ringing("bob", CallId(3));
+        assert_eq!(office.agents.deadline(), None);
+    }
+
+    #[test]
+    fn the_end_of_another_call_changes_nothing() {
+        let mut office = Office::with(&["bob"]);
+        office.agents.ringing("bob", CALL);
+        office.agents.missed(office.start, "bob", CallId(9));
+        office.agents.spared("bob", CallId(9));
+        office.agents.wrap_up(office.start, "bob", CallId(9), WRAP_UP);
+        assert_eq!((office.next(), office.agents.deadline()), (None, None));
+        office.agents.spared("bob", CALL);
+        assert_eq!(office.next(), Some("bob"));
     }
 }

@@ -7,59 +7,89 @@ use super::settings::{Agent, ConsentMode, Language, Prompt};
 use crate::media::PlayId;
 use crate::utc::Utc;
 
+/// What is added to the length of a prompt before its end counts as missed.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// The question as it is put to one caller.
 #[derive(Debug)]
 pub(super) struct Question {
     mode: ConsentMode,
     prompt: String,
     prompt_sha256: String,
+    /// How long the prompt plays.
+    length: Duration,
     language: Language,
-    play: PlayId,
-    /// Set when the prompt has ended: a key is awaited until then.
-    until: Option<Instant>,
+    hearing: Hearing,
+}
+
+/// How far the caller has heard it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hearing {
+    /// Not at all: the prompt does not play, because nobody would hear it.
+    Unheard,
+    /// It plays; should its end never be told, `until` is the end of all waiting.
+    Playing { play: PlayId, until: Instant },
+    /// To its end; a key is awaited until then.
+    Heard { until: Instant },
 }
 
 impl Question {
-    /// `prompt` is being played to the caller as `play`. `mode` is not `Never`.
-    pub(super) fn put(
-        mode: ConsentMode,
-        name: &str,
-        prompt: &Prompt,
-        language: &str,
-        play: PlayId,
-    ) -> Question {
+    /// To be put with [`Question::playing`]. `mode` is not `Never`.
+    pub(super) fn new(mode: ConsentMode, name: &str, prompt: &Prompt, language: &str) -> Question {
         Question {
             mode,
             prompt: name.to_owned(),
             prompt_sha256: prompt.sha256.clone(),
+            length: prompt.length,
             language: language.to_owned(),
-            play,
-            until: None,
+            hearing: Hearing::Unheard,
         }
+    }
+
+    /// The prompt's name.
+    pub(super) fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    /// The prompt is being played to the caller as `play`, from its beginning; a key is awaited for `wait` after its end.
+    pub(super) fn playing(&mut self, now: Instant, play: PlayId, wait: Duration) {
+        self.hearing = Hearing::Playing { play, until: now + self.length + wait + GRACE };
+    }
+
+    /// The caller cannot hear us: whatever was played of it counts for nothing, and so does what was not said in answer.
+    pub(super) fn interrupted(&mut self) {
+        self.hearing = Hearing::Unheard;
+    }
+
+    /// Whether it is to be played (again) as soon as the caller hears us.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.hearing == Hearing::Unheard
     }
 
     /// The prompt has ended. A notice is thereby given; a question is answered with silence unless a key follows within `wait`.
     pub(super) fn played(
         &mut self,
         now: Instant,
-        play: PlayId,
+        ended: PlayId,
         wait: Duration,
     ) -> Option<ConsentAnswer> {
-        if play != self.play {
+        if !matches!(self.hearing, Hearing::Playing { play, .. } if play == ended) {
             return None;
         }
         match self.mode {
             ConsentMode::NoticeAll => Some(ConsentAnswer::Noticed),
             ConsentMode::ExpressAll | ConsentMode::Never => {
-                self.until = Some(now + wait);
+                self.hearing = Hearing::Heard { until: now + wait };
                 None
             }
         }
     }
 
-    /// A key: 1 is yes, anything else is no (StGB §201 knows no consent by going on). A notice asks nothing.
+    /// A key: 1 is yes, anything else is no (StGB §201 knows no consent by going on). A notice asks nothing, and what is not heard
+    /// cannot be answered.
     pub(super) fn pressed(&self, digit: char) -> Option<ConsentAnswer> {
         match self.mode {
+            _ if self.is_unheard() => None,
             ConsentMode::ExpressAll if digit == '1' => Some(ConsentAnswer::Agreed),
             ConsentMode::ExpressAll => Some(ConsentAnswer::Declined(digit)),
             ConsentMode::NoticeAll | ConsentMode::Never => None,
@@ -68,11 +98,15 @@ impl Question {
 
     /// Time is up: nothing is no.
     pub(super) fn expired(&self, now: Instant) -> Option<ConsentAnswer> {
-        self.until.is_some_and(|until| until <= now).then_some(ConsentAnswer::Silent)
+        self.deadline().is_some_and(|until| until <= now).then_some(ConsentAnswer::Silent)
     }
 
+    /// None while the caller cannot hear us: then the leg is asked whether it is still there.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.until
+        match self.hearing {
+            Hearing::Unheard => None,
+            Hearing::Playing { until, .. } | Hearing::Heard { until } => Some(until),
+        }
     }
 
     /// The record of what was said.
@@ -141,7 +175,15 @@ mod tests {
             text: "May we?".into(),
             length: Duration::from_secs(4),
         };
-        Question::put(mode, "consent", &prompt, "en", PlayId(7))
+        Question::new(mode, "consent", &prompt, "en")
+    }
+
+    const WAIT: Duration = Duration::from_secs(5);
+
+    fn playing(mode: ConsentMode, start: Instant) -> Question {
+        let mut question = asked(mode);
+        question.playing(start, PlayId(7), WAIT);
+        question
     }
 
     fn agent(agrees: bool) -> Agent {
@@ -154,7 +196,7 @@ mod tests {
 
     #[test]
     fn only_key_one_is_a_yes() {
-        let question = asked(ConsentMode::ExpressAll);
+        let question = playing(ConsentMode::ExpressAll, Instant::now());
         assert_eq!(question.pressed('1'), Some(ConsentAnswer::Agreed));
         for digit in "023456789*#ABCD".chars() {
             assert_eq!(question.pressed(digit), Some(ConsentAnswer::Declined(digit)));
@@ -164,17 +206,41 @@ mod tests {
     #[test]
     fn silence_after_the_question_is_a_no_and_after_the_notice_a_permit() {
         let start = Instant::now();
-        let wait = Duration::from_secs(5);
-        let mut question = asked(ConsentMode::ExpressAll);
-        assert_eq!(question.expired(start + wait), None, "the prompt still plays");
-        assert_eq!(question.played(start, PlayId(6), wait), None, "another playing's end");
-        assert_eq!(question.played(start, PlayId(7), wait), None);
-        assert_eq!(question.expired(start + wait - Duration::from_millis(1)), None);
-        assert_eq!(question.expired(start + wait), Some(ConsentAnswer::Silent));
+        let mut question = playing(ConsentMode::ExpressAll, start);
+        assert_eq!(question.expired(start + WAIT), None, "the prompt still plays");
+        assert_eq!(question.played(start, PlayId(6), WAIT), None, "another playing's end");
+        assert_eq!(question.played(start, PlayId(7), WAIT), None);
+        assert_eq!(question.expired(start + WAIT - Duration::from_millis(1)), None);
+        assert_eq!(question.expired(start + WAIT), Some(ConsentAnswer::Silent));
         assert_eq!(
-            asked(ConsentMode::NoticeAll).played(start, PlayId(7), wait),
+            playing(ConsentMode::NoticeAll, start).played(start, PlayId(7), WAIT),
             Some(ConsentAnswer::Noticed)
         );
+    }
+
+    #[test]
+    fn what_nobody_hears_is_neither_asked_nor_answered() {
+        let start = Instant::now();
+        for mode in [ConsentMode::ExpressAll, ConsentMode::NoticeAll] {
+            let mut question = playing(mode, start);
+            question.interrupted();
+            assert_eq!(question.played(start, PlayId(7), WAIT), None);
+            assert!("0123456789*#".chars().all(|digit| question.pressed(digit).is_none()));
+            assert_eq!(question.deadline(), None);
+            question.playing(start, PlayId(8), WAIT);
+            assert_eq!(question.played(start, PlayId(7), WAIT), None, "the playing of before");
+        }
+    }
+
+    #[test]
+    fn a_prompt_whose_end_is_never_told_is_a_no_in_time() {
+        let start = Instant::now();
+        for mode in [ConsentMode::ExpressAll, ConsentMode::NoticeAll] {
+            let question = playing(mode, start);
+            let end = start + Duration::from_secs(4) + WAIT + GRACE;
+            assert_eq!(question.deadline(), Some(end));
+            assert_eq!(question.expired(end), Some(ConsentAnswer::Silent));
+        }
     }
 
     #[test]

@@ -128,6 +128,30 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Whether something is done, or somebody is told so, because this is committed. Such an entry must not be lost: that a later one
+    /// is committed says the same of it.
+    pub fn is_promise(&self) -> bool {
+        match self {
+            Entry::Armed(_)
+            | Entry::PurgeOrdered { .. }
+            | Entry::LegalHold { .. }
+            | Entry::Released { .. } => true,
+            Entry::Bound(_)
+            | Entry::Unbound { .. }
+            | Entry::AgentStatus { .. }
+            | Entry::Call(_)
+            | Entry::DialogUp { .. }
+            | Entry::DialogDown { .. }
+            | Entry::Sealed { .. }
+            | Entry::RecordingFailed { .. }
+            | Entry::Purged { .. }
+            | Entry::RetentionRan { .. }
+            | Entry::RetentionBlocked { .. } => false,
+        }
+    }
+}
+
 /// AOR -> contact, with expiry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Binding {

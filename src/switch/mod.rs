@@ -124,7 +124,15 @@ pub struct Switch {
     arming: BTreeSet<CallId>,
     /// BYEs for the dialogs of before the restart, by the journal's key.
     farewells: BTreeMap<ClientId, String>,
+    /// Whether anything has changed by which a waiting caller may have found an agent: a line, an agent, a phone.
+    lines: Lines,
     stopping: Stopping,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lines {
+    Settled,
+    Changed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,6 +179,7 @@ impl Switch {
             recordings: BTreeMap::new(),
             arming: BTreeSet::new(),
             farewells,
+            lines: Lines::Settled,
             stopping: Stopping::No,
         }
     }
@@ -250,7 +259,9 @@ impl Switch {
     fn timeout(&mut self, now: Now) {
         self.endpoint.timeout(now.instant);
         self.registrar.timeout(now.instant, &mut self.outbox);
-        self.agents.timeout(now.instant);
+        if self.agents.timeout(now.instant) {
+            self.lines = Lines::Changed;
+        }
         self.retention.timeout(now);
         while let Some((_, call)) =
             self.alarms.first().copied().filter(|(at, _)| *at <= now.instant)
@@ -309,8 +320,14 @@ impl Switch {
                 self.event(now, event);
             }
             self.tell(now);
-            let reachable = |user: &str| !self.registrar.of(user).is_empty();
-            let Some(offer) = self.queues.next(&self.settings, &self.agents, reachable) else {
+            if self.lines == Lines::Settled {
+                break;
+            }
+            let Switch { settings, registrar, agents, queues, .. } = &*self;
+            let reachable = |user: &str| !registrar.of(user).is_empty();
+            let longest_idle = |queue| agents.longest_idle(&settings.agents, queue, reachable);
+            let Some(offer) = queues.next(&settings.queues, longest_idle) else {
+                self.lines = Lines::Settled;
                 break;
             };
             self.queues.offered(&offer.queue, offer.call);
@@ -326,7 +343,12 @@ impl Switch {
     fn event(&mut self, now: Now, event: endpoint::Event) {
         use endpoint::Event;
         match event {
-            Event::Request { server, request, flow } => self.request(now, server, request, flow),
+            Event::Request { server, request, flow } => {
+                if request.method() == Some(&Method::Register) {
+                    self.lines = Lines::Changed;
+                }
+                self.request(now, server, request, flow)
+            }
             Event::Acknowledged { server, ack } => {
                 if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
                     self.with(now, call, |call, desk| call.acknowledged(desk, leg, server, &ack));
@@ -334,12 +356,12 @@ impl Switch {
             }
             Event::Unacknowledged { server } => {
                 if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
-                    self.with(now, call, |call, desk| call.unacknowledged(desk, leg));
+                    self.with(now, call, |call, desk| call.unacknowledged(desk, leg, server));
                 }
             }
-            Event::Cancelled { server, reason: _ } => {
+            Event::Cancelled { server, reason } => {
                 if let Some((call, _)) = self.keys.servers.get(&server).copied() {
-                    self.with(now, call, |call, desk| call.cancelled(desk));
+                    self.with(now, call, |call, desk| call.cancelled(desk, reason.as_deref()));
                 }
             }
             Event::Response { client, response, flow } => {
@@ -368,6 +390,9 @@ impl Switch {
     }
 
     fn tell(&mut self, now: Now) {
+        if !self.news.is_empty() {
+            self.lines = Lines::Changed;
+        }
         for news in std::mem::take(&mut self.news) {
             match news {
                 News::Engaged(user) => self.agents.engage(&user),
@@ -416,6 +441,7 @@ impl Switch {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
         act(call, &mut desk);
+        call.tidy();
         if let Some(recording) = call.recording() {
             self.recordings.insert(recording, id);
         }

@@ -318,7 +318,9 @@ fn a_trunk_that_refuses_is_heard_by_the_caller() {
     let north = lab.carrier("north");
     bob.invites("0301234567");
     north.expects("INVITE").replies(503, "Service Unavailable").expects("ACK");
-    bob.expects("503 Service Unavailable");
+    // Its overload is not ours (RFC 3261 §16.7).
+    let refusal = bob.receives("500 Server Internal Error");
+    assert_eq!(refusal.header("Retry-After"), "");
     assert_ladder!(lab);
 }
 
@@ -361,5 +363,46 @@ fn the_agent_who_hangs_up_ends_the_call_and_gets_time_for_notes() {
     bob.gets_no("INVITE", secs(8));
     bob.rings(secs(4)).answers();
     second.hangs_up();
+    bob.is_hung_up();
+}
+
+#[test]
+fn a_challenge_of_the_gateway_is_answered_for_the_uri_that_was_asked() {
+    let lab = Lab::new();
+    let bob = lab.phone("bob").registers();
+    let north = lab.carrier("north");
+    bob.invites("0301234567");
+    let invite = north.receives("INVITE");
+    let of = |name| invite.header(name);
+    // Its To is another one: an office behind it rewrites numbers.
+    north.says(&format!(
+        "SIP/2.0 407 Proxy Authentication Required\r\nVia: {}\r\nFrom: {}\r\nTo: <sip:301234567@elsewhere.example>;tag=b1\r\n\
+         Call-ID: {}\r\nCSeq: {}\r\nProxy-Authenticate: Digest realm=\"north\", nonce=\"5e\", qop=\"auth\"\r\n\
+         Content-Length: 0\r\n\r\n",
+        of("Via"),
+        of("From"),
+        of("Call-ID"),
+        of("CSeq"),
+    ));
+    north.expects("ACK");
+    let again = north.receives("INVITE");
+    let uri = again.text().split(' ').nth(1).expect("a Request-URI");
+    let proof = again.header("Proxy-Authorization");
+    assert!(proof.contains(&format!("uri=\"{uri}\"")), "{uri} in {proof}");
+    bob.cancels().expects("487");
+}
+
+#[test]
+fn a_caller_who_waits_is_offered_to_a_phone_that_registers_late() {
+    let lab = Lab::new();
+    lab.says("bob", AgentChange::Available);
+    let caller = lab.carrier("north");
+    caller.invites(SUPPORT).expects("200 OK").acks();
+    lab.advance(secs(1));
+    caller.presses('2');
+    lab.advance(secs(10));
+    let bob = lab.phone("bob").registers();
+    bob.rings(ms(100)).answers();
+    caller.hangs_up();
     bob.is_hung_up();
 }

@@ -3,8 +3,10 @@
 
 mod calls;
 mod chaos;
+mod endings;
 mod faults;
 mod holds;
 mod lab;
+mod questions;
 mod recordings;
 mod restarts;

@@ -35,15 +35,31 @@ impl Call {
         }
     }
 
+    /// Puts the question to a caller who hears us; to one who does not, as soon as they do.
     pub(super) fn ask(&mut self, desk: &mut Desk<'_>, name: &'static str, prompt: &Prompt) {
-        let play = self.play(desk, &self.a, name, Repeat::Once);
-        self.stage = Stage::Asking(Question::put(
-            self.plan.consent,
-            name,
-            prompt,
-            &self.plan.language,
-            play,
-        ));
+        self.stage =
+            Stage::Asking(Question::new(self.plan.consent, name, prompt, &self.plan.language));
+        self.settle_question(desk);
+    }
+
+    /// Who put us on hold hears nothing: what was played counts for nothing, and is played again from its beginning when they are
+    /// back.
+    pub(super) fn settle_question(&mut self, desk: &mut Desk<'_>) {
+        let Stage::Asking(question) = &mut self.stage else { return };
+        match (self.a.holds(), question.is_unheard()) {
+            (true, false) => {
+                question.interrupted();
+                desk.outbox.media(Command::Stop { port: self.a.port });
+            }
+            (false, true) => {
+                let name = question.prompt().to_owned();
+                let play = self.play(desk, &self.a, &name, Repeat::Once);
+                if let Stage::Asking(question) = &mut self.stage {
+                    question.playing(desk.now.instant, play, desk.settings.consent_wait);
+                }
+            }
+            (true, true) | (false, false) => {}
+        }
     }
 
     /// A prompt ran to its end.

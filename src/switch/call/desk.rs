@@ -20,7 +20,7 @@ use crate::wire::sip::message::{Message, Method};
 use crate::wire::sip::outgoing::Outgoing;
 use crate::wire::sip::uri::Uri;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Transaction {
     Client(ClientId),
     Server(ServerId),
@@ -63,6 +63,24 @@ impl Keys {
     pub(super) fn server(&mut self, server: ServerId, leg: (CallId, LegId)) {
         self.servers.insert(server, leg);
         self.used.entry(leg.0).or_default().push(Transaction::Server(server));
+    }
+
+    /// The ACK to our 2xx came: nothing more will of that INVITE.
+    pub(super) fn answered(&mut self, server: ServerId, call: CallId) {
+        self.servers.remove(&server);
+        self.drop_used(Transaction::Server(server), call);
+    }
+
+    /// A request inside a dialog has its final answer, or will have none.
+    pub(super) fn replied(&mut self, client: ClientId, call: CallId) {
+        self.clients.remove(&client);
+        self.drop_used(Transaction::Client(client), call);
+    }
+
+    fn drop_used(&mut self, transaction: Transaction, call: CallId) {
+        if let Some(used) = self.used.get_mut(&call) {
+            used.retain(|known| *known != transaction);
+        }
     }
 
     /// A call is over; its legs have taken their ports and tags with them.
@@ -143,21 +161,21 @@ impl Desk<'_> {
         client
     }
 
-    /// The answer to a challenge of a trunk's: to its own gateway, and to nobody else.
+    /// The answer to a challenge of a trunk's: to its own gateway, and to nobody else. `uri` is the Request-URI of the request that
+    /// will carry it (RFC 7616 §3.4).
     pub(super) fn authorization(
         &mut self,
         party: &Party,
         challenge: &Message,
+        uri: &Uri,
     ) -> Option<(Name, String)> {
         let Party::Trunk(trunk) = party else { return None };
         let gateway = self.settings.trunks.get(trunk)?.gateway.as_ref()?;
         let known_by = gateway.credentials.as_ref()?;
-        // Towards a gateway the To names the very URI that was requested.
-        let uri = challenge.to().uri.to_string();
         auth::answer(
             challenge,
             &Method::Invite,
-            &uri,
+            uri.as_str(),
             &known_by.user,
             known_by.password.reveal(),
             known_by.realm.as_deref(),

@@ -3,46 +3,75 @@
 use std::time::Duration;
 
 use super::desk::{Desk, News};
+use super::leg::{Outcome, UNANSWERED};
 use super::{Call, LegId, Stage};
-use crate::switch::journal::{ConsentAnswer, Entry};
+use crate::switch::journal::{CallDirection, ConsentAnswer, Entry};
 use crate::switch::log::Fact;
 use crate::switch::routing::Target;
 use crate::switch::settings::ConsentMode;
+use crate::wire::sip::endpoint::ServerId;
 use crate::wire::sip::message::Status;
 
 impl Call {
-    /// A side said BYE.
-    pub(super) fn left(&mut self, desk: &mut Desk<'_>, leg: LegId, cause: &'static str) {
-        match self.stage {
-            Stage::Talking { b, .. } if leg != self.a.id && leg != b => {}
-            _ if leg == self.a.id || matches!(self.stage, Stage::Talking { .. }) => {
-                self.finish(desk, cause, None)
+    /// A side said BYE, which meant `outcome` for its leg; `status` is what an unanswered caller got.
+    pub(super) fn left(
+        &mut self,
+        desk: &mut Desk<'_>,
+        leg: LegId,
+        outcome: Outcome,
+        status: Option<Status>,
+    ) {
+        let talks = leg == self.a.id || matches!(self.stage, Stage::Talking { b, .. } if b == leg);
+        match outcome {
+            Outcome::Refused(status) => self.declined(desk, status),
+            Outcome::Lost if talks => {
+                self.finish(desk, &format!("{} hung up", self.side(leg)), status)
             }
             _ => {}
         }
     }
 
-    /// The caller's CANCEL.
-    pub(in crate::switch) fn cancelled(&mut self, desk: &mut Desk<'_>) {
+    /// A side knows nothing of the call any more, or is not there.
+    pub(super) fn lost(&mut self, desk: &mut Desk<'_>, leg: LegId) {
+        self.finish(desk, &format!("{} was lost", self.side(leg)), None);
+    }
+
+    /// What a side of this call is called in its record.
+    fn side(&self, leg: LegId) -> &'static str {
+        match self.cdr.direction {
+            _ if leg == self.a.id => "caller",
+            CallDirection::Inbound => "agent",
+            CallDirection::Outbound | CallDirection::Internal => "called side",
+        }
+    }
+
+    /// The caller's CANCEL; its Reason header is the phones' too (RFC 3326 §1).
+    pub(in crate::switch) fn cancelled(&mut self, desk: &mut Desk<'_>, reason: Option<&str>) {
         self.a.cancelled(desk);
+        for leg in &mut self.b {
+            leg.hang_up(desk, reason);
+        }
         self.finish(desk, "caller hung up", Some(Status::of(487)));
     }
 
     /// A 2xx of ours was never acknowledged.
-    pub(in crate::switch) fn unacknowledged(&mut self, desk: &mut Desk<'_>, leg: LegId) {
-        if let Some(leg) = self.leg(leg) {
-            leg.unacknowledged(desk);
-            self.finish(desk, "no ACK", None);
+    pub(in crate::switch) fn unacknowledged(
+        &mut self,
+        desk: &mut Desk<'_>,
+        leg: LegId,
+        server: ServerId,
+    ) {
+        if self.leg(leg).is_some_and(|leg| leg.unacknowledged(desk, server)) {
+            self.finish(desk, &format!("no ACK from the {}", self.side(leg)), None);
         }
     }
 
-    /// A far side fell silent although it should speak; one that holds may.
+    /// A far side fell silent although it should speak; one that holds or is held may, and is asked now and then whether it is there.
     pub(in crate::switch) fn silent(&mut self, desk: &mut Desk<'_>, leg: LegId) {
         if matches!(self.stage, Stage::Talking { .. })
-            && !self.is_held()
-            && self.leg(leg).is_some_and(|leg| !leg.is_leaving())
+            && self.leg(leg).is_some_and(|leg| leg.owes_audio() && !leg.is_leaving())
         {
-            self.finish(desk, "no audio", None);
+            self.finish(desk, &format!("no audio from the {}", self.side(leg)), None);
         }
     }
 
@@ -56,12 +85,13 @@ impl Call {
     pub(in crate::switch) fn finish(
         &mut self,
         desk: &mut Desk<'_>,
-        cause: &'static str,
+        cause: &str,
         status: Option<Status>,
     ) {
         if self.cdr.ended.is_some() {
             return;
         }
+        let status = status.or(self.a.is_unanswered().then_some(UNANSWERED));
         if matches!(self.stage, Stage::Asking(_)) {
             self.keep_answer(desk, ConsentAnswer::Left);
         }
@@ -86,7 +116,6 @@ impl Call {
         for leg in std::iter::once(&mut self.a).chain(&mut self.b) {
             leg.hang_up(desk, None);
         }
-        self.tidy();
         if self.plan.consent != ConsentMode::Never {
             self.unrecorded(desk, "nobody talked".into());
         }

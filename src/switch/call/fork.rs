@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::desk::Desk;
 use super::leg::{Leg, LegId, Party};
-use super::{Call, Offer, Stage};
+use super::{Call, OVERLOADED, Offer, Stage};
 use crate::media::Command;
 use crate::switch::settings::{Profile, Settings};
 use crate::wire::flow::{Flow, ListenerId, Transport};
@@ -70,10 +70,10 @@ impl Call {
             Some((trunk, gateway, listener(settings, gateway.transport, gateway.address)?))
         });
         let Some((trunk, gateway, listener)) = way else {
-            return self.unanswered(desk, Status::of(503));
+            return self.unanswered(desk, Status::of(500));
         };
         if !desk.trunks.take(trunk) {
-            return self.unanswered(desk, Status::of(503));
+            return self.unanswered(desk, OVERLOADED);
         }
         let at_gateway = |user: &str| match &gateway.domain {
             Some(domain) => Uri::at_domain(user, domain),
@@ -161,7 +161,8 @@ impl Call {
         self.a.ring(desk, early);
     }
 
-    /// A B-leg is over without an answer. When it was the last, the most telling refusal is the caller's (RFC 3261 §16.7, step 6).
+    /// A B-leg is over without an answer; `status` is what the caller would get for it. When it was the last, the most telling is the
+    /// caller's (RFC 3261 §16.7, step 6).
     pub(super) fn declined(&mut self, desk: &mut Desk<'_>, status: Status) {
         if !matches!(self.stage, Stage::Ringing { .. }) {
             return;
@@ -176,22 +177,30 @@ impl Call {
             }
         }
         if self.b.iter().all(Leg::is_leaving) {
-            self.unanswered(desk, outward(worst));
+            self.unanswered(desk, worst);
         }
     }
 }
 
-/// The most telling comes first: 6xx, then the lowest class; a mere time-out last.
-fn rank(status: Status) -> (bool, bool, u16) {
-    (status.code() < 600, status == Status::of(408), status.code())
+/// The most telling comes first: 6xx, which speaks for the person and not for one phone; then the lowest class, in it what tells
+/// whether calling again helps, busy before absent (RFC 3261 §16.7, step 6); a mere time-out last.
+fn rank(status: Status) -> (u8, u16) {
+    let place = match status.code() {
+        600.. => 0,
+        486 => 1,
+        480 => 2,
+        408 => 4,
+        _ => 3,
+    };
+    (place, status.code())
 }
 
-/// What of a B-leg's refusal is the caller's business. Challenges and redirects were meant for us, protocol errors are ours.
-fn outward(status: Status) -> Status {
+/// What of a B-leg's refusal is the caller's business. Challenges and redirects were meant for us, protocol errors are ours, another
+/// server's overload is not ours (RFC 3261 §16.7, step 6), and who ends a ringing by themselves is not there.
+pub(super) fn outward(status: Status) -> Status {
     match status.code() {
-        300..=399 => Status::of(480),
-        401 | 407 => Status::of(503),
-        400 | 402 | 405..=406 | 413..=416 | 420..=423 | 481..=483 | 491 | 493 | 505 | 513 => {
+        300..=399 | 487 => Status::of(480),
+        400..=402 | 405..=407 | 413..=416 | 420..=423 | 481..=483 | 491 | 493 | 503 | 505 | 513 => {
             Status::of(500)
         }
         _ => status,
@@ -209,4 +218,53 @@ fn listener(settings: &Settings, transport: Transport, to: SocketAddr) -> Option
     };
     let place = fits(Some(Profile::External)).or_else(|| fits(None))?;
     u16::try_from(place).ok().map(ListenerId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the caller gets if the phones answer so, in any order.
+    fn told(phones: &[u16]) -> u16 {
+        let best = |order: &mut dyn Iterator<Item = &u16>| {
+            order.map(|code| outward(Status::of(*code))).min_by_key(|status| rank(*status))
+        };
+        let told = best(&mut phones.iter()).expect("a phone");
+        assert_eq!(best(&mut phones.iter().rev()), Some(told), "whoever answers first");
+        told.code()
+    }
+
+    #[test]
+    fn a_busy_phone_is_not_hidden_by_one_that_is_away_or_misled() {
+        for other in [302, 404, 408, 410, 480, 487, 488, 500, 503] {
+            assert_eq!(told(&[486, other]), 486, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_the_person_beats_one_of_a_phone() {
+        assert_eq!(told(&[486, 603]), 603);
+        assert_eq!(told(&[486, 600, 404]), 600);
+    }
+
+    #[test]
+    fn a_phone_that_redirects_or_ends_its_own_ringing_is_an_absent_one() {
+        assert_eq!(told(&[302]), 480);
+        assert_eq!(told(&[487]), 480);
+        assert_eq!(told(&[302, 404]), 480);
+    }
+
+    #[test]
+    fn the_lowest_class_comes_first_and_a_time_out_last() {
+        assert_eq!(told(&[404, 500]), 404);
+        assert_eq!(told(&[408, 500]), 500);
+        assert_eq!(told(&[408]), 408);
+    }
+
+    #[test]
+    fn neither_anothers_overload_nor_a_challenge_is_the_callers() {
+        for code in [503, 401, 407, 400, 491] {
+            assert_eq!(told(&[code]), 500, "{code}");
+        }
+    }
 }

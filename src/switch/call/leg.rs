@@ -1,7 +1,9 @@
 //! A leg: one party as the call sees it, a dialog and a media port. Each leg negotiates with its own far side alone; the media port
 //! converts between them, so that a hold or a new address of one side is no matter of the other's.
 
+mod answers;
 mod exchange;
+mod presence;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use crate::wire::sip::endpoint::{ALLOW, ClientId, ServerId};
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::outgoing::Outgoing;
+use presence::Presence;
 
 /// A leg of a call, numbered in the order they began; the caller's is 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -30,6 +33,9 @@ pub(crate) enum Party {
     /// A carrier.
     Trunk(String),
 }
+
+/// What a caller is refused with who is hung up on before being answered.
+pub(super) const UNANSWERED: Status = Status::of(480);
 
 /// SDP as a Content-Type.
 pub(super) const SDP: &str = "application/sdp";
@@ -50,6 +56,7 @@ pub(super) struct Leg {
     /// What we tell this side of the other: `SendOnly` while the other side holds.
     wanted: Direction,
     told: Direction,
+    presence: Presence,
     /// Whether the journal has this dialog.
     remembered: bool,
 }
@@ -66,8 +73,8 @@ enum Port {
 enum State {
     /// Their INVITE awaits our final answer; `answer` is our SDP, once their offer is read.
     Invited { server: ServerId, request: Box<Message>, answer: Option<Vec<u8>> },
-    /// Our 2xx awaits its ACK; `bye` when we have hung up meanwhile (RFC 3261 §15: no BYE before the ACK).
-    Answered { server: ServerId, offered: bool, bye: Option<Option<&'static str>> },
+    /// Our 2xx awaits its ACK.
+    Answered { server: ServerId, offered: bool, then: Then },
     /// Nothing sent yet.
     Opening,
     /// Our INVITE awaits its final answer.
@@ -82,6 +89,14 @@ enum State {
     Gone,
 }
 
+/// What the ACK of our 2xx begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Then {
+    Up,
+    /// We have hung up meanwhile (RFC 3261 §15: no BYE before the ACK).
+    Bye,
+}
+
 /// A re-INVITE in progress, ours or theirs (RFC 3261 §14).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Exchange {
@@ -90,9 +105,10 @@ enum Exchange {
         client: ClientId,
         direction: Direction,
     },
-    /// Our 2xx to their offerless re-INVITE carries an offer; the ACK brings the answer.
+    /// Our 2xx to their re-INVITE awaits its ACK; if it carries an `offer`, the ACK brings the answer.
     Theirs {
         server: ServerId,
+        offered: bool,
     },
     /// After a 491: not before then.
     Later {
@@ -182,6 +198,7 @@ impl Leg {
             state,
             wanted: Direction::SendRecv,
             told: Direction::SendRecv,
+            presence: Presence::Heard,
             remembered: false,
         }
     }
@@ -195,7 +212,7 @@ impl Leg {
     pub(super) fn is_leaving(&self) -> bool {
         match &self.state {
             State::Cancelling { .. } | State::Leaving { .. } | State::Gone => true,
-            State::Answered { bye, .. } => bye.is_some(),
+            State::Answered { then, .. } => *then == Then::Bye,
             State::Invited { .. } | State::Opening | State::Calling { .. } | State::Up(_) => false,
         }
     }
@@ -281,7 +298,7 @@ impl Leg {
             .header(Name::Allow, ALLOW)
             .body(SDP, &text);
         desk.endpoint.respond(desk.now.instant, *server, response);
-        self.state = State::Answered { server: *server, offered, bye: None };
+        self.state = State::Answered { server: *server, offered, then: Then::Up };
         self.remember(desk);
     }
 
@@ -306,15 +323,19 @@ impl Leg {
         acked: ServerId,
         ack: &Message,
     ) -> Result<(), Status> {
-        let offered = match &self.state {
-            State::Answered { server, offered, bye } if *server == acked => {
-                if let Some(reason) = *bye {
-                    self.bye(desk, reason);
+        let offered = match self.state {
+            State::Answered { server, offered, then } if server == acked => {
+                desk.keys.answered(server, self.call);
+                if then == Then::Bye {
+                    self.bye(desk, None);
                     return Ok(());
                 }
-                *offered
+                offered
             }
-            State::Up(Exchange::Theirs { server }) if *server == acked => true,
+            State::Up(Exchange::Theirs { server, offered }) if server == acked => {
+                desk.keys.answered(server, self.call);
+                offered
+            }
             _ => return Ok(()),
         };
         self.state = State::Up(Exchange::Idle);
@@ -324,16 +345,21 @@ impl Leg {
             session.conclude(answer).map_err(|_| Status::of(488))?;
             self.connect(desk);
         }
+        self.look_after(desk);
         self.reconcile(desk);
         Ok(())
     }
 
-    /// No ACK ever came: RFC 3261 §13.3.1.4 ends the dialog.
-    pub(super) fn unacknowledged(&mut self, desk: &mut Desk<'_>) {
+    /// No ACK ever came: RFC 3261 §13.3.1.4 and §14.2 end the dialog. `false` if that 2xx is of no concern any more.
+    pub(super) fn unacknowledged(&mut self, desk: &mut Desk<'_>, unacked: ServerId) -> bool {
         match self.state {
-            State::Answered { bye, .. } => self.bye(desk, bye.flatten()),
-            State::Up(_) => self.bye(desk, None),
-            _ => {}
+            State::Answered { server, .. } | State::Up(Exchange::Theirs { server, .. })
+                if server == unacked =>
+            {
+                self.bye(desk, None);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -361,10 +387,10 @@ impl Leg {
     }
 
     /// Ends this side, whatever it is doing. `reason` is a Reason header (RFC 3326).
-    pub(super) fn hang_up(&mut self, desk: &mut Desk<'_>, reason: Option<&'static str>) {
+    pub(super) fn hang_up(&mut self, desk: &mut Desk<'_>, reason: Option<&str>) {
         match &mut self.state {
-            State::Invited { .. } => self.refuse(desk, Status::of(480)),
-            State::Answered { bye, .. } => *bye = Some(reason),
+            State::Invited { .. } => self.refuse(desk, UNANSWERED),
+            State::Answered { then, .. } => *then = Then::Bye,
             State::Opening => self.gone(desk),
             State::Calling { client, .. } => {
                 let client = *client;
@@ -378,6 +404,7 @@ impl Leg {
     }
 
     fn bye(&mut self, desk: &mut Desk<'_>, reason: Option<&str>) {
+        self.drop_exchange(desk);
         let mut request = self.dialog.request(&Method::Bye);
         if let Some(reason) = reason {
             request = request.header(Name::Reason, reason);
@@ -387,11 +414,19 @@ impl Leg {
         self.close_port(desk);
     }
 
+    /// A re-INVITE of ours that is still open would wait for its answer for ever: a CANCEL sets it an end (RFC 3261 §9.1).
+    fn drop_exchange(&mut self, desk: &mut Desk<'_>) {
+        if let State::Up(Exchange::Ours { client, .. }) = self.state {
+            desk.endpoint.cancel(desk.now.instant, client, None);
+        }
+    }
+
     /// The dialog is over.
     fn gone(&mut self, desk: &mut Desk<'_>) {
         if matches!(self.state, State::Gone) {
             return;
         }
+        self.drop_exchange(desk);
         self.state = State::Gone;
         desk.keys.tags.remove(&self.tag);
         if std::mem::take(&mut self.remembered) {
@@ -420,155 +455,6 @@ impl Leg {
         });
     }
 
-    /// A response to one of our requests of this leg.
-    pub(super) fn response(
-        &mut self,
-        desk: &mut Desk<'_>,
-        client: ClientId,
-        response: &Message,
-        flow: Flow,
-    ) -> Outcome {
-        let Some(status) = response.status() else { return Outcome::Nothing };
-        match &mut self.state {
-            State::Calling { client: ours, .. } if *ours == client && status.is_provisional() => {
-                self.provisional(desk, response, flow, status)
-            }
-            State::Calling { client: ours, .. } if *ours == client && status.is_success() => {
-                self.confirm(desk, client, response, flow);
-                self.conclude(desk, response)
-            }
-            State::Calling { client: ours, authorised, .. } if *ours == client => {
-                let authorization =
-                    if *authorised { None } else { desk.authorization(&self.party, response) };
-                match authorization {
-                    Some(authorization) => {
-                        self.invite(desk, Some(authorization), None);
-                        Outcome::Nothing
-                    }
-                    None => self.refused(desk, status),
-                }
-            }
-            State::Cancelling { client: ours } if *ours == client && !status.is_provisional() => {
-                if status.is_success() {
-                    // CANCEL crossed the 200 (RFC 3261 §9.1): the call is up, so it is hung up.
-                    self.confirm(desk, client, response, flow);
-                    self.bye(desk, None);
-                } else {
-                    self.gone(desk);
-                }
-                Outcome::Nothing
-            }
-            State::Up(Exchange::Ours { client: ours, direction })
-                if *ours == client && !status.is_provisional() =>
-            {
-                let direction = *direction;
-                self.reinvited(desk, client, direction, response, status, flow)
-            }
-            State::Leaving { client: ours } if *ours == client && !status.is_provisional() => {
-                self.gone(desk);
-                Outcome::Nothing
-            }
-            // A 2xx of another fork, after ours was chosen or refused (RFC 3261 §13.2.2.4): acknowledge and leave it.
-            _ if status.is_success() && response.cseq().method == Method::Invite => {
-                let mut other = self.dialog.clone();
-                other.establish(response, flow);
-                desk.endpoint.acknowledge(
-                    desk.now.instant,
-                    client,
-                    other.flow(),
-                    other.ack(response.cseq().number),
-                );
-                let bye = other.request(&Method::Bye);
-                desk.endpoint.request(desk.now.instant, other.flow(), bye);
-                Outcome::Nothing
-            }
-            _ => Outcome::Nothing,
-        }
-    }
-
-    fn provisional(
-        &mut self,
-        desk: &mut Desk<'_>,
-        response: &Message,
-        flow: Flow,
-        status: Status,
-    ) -> Outcome {
-        if let State::Calling { give_up, .. } = &mut self.state {
-            *give_up = None;
-        }
-        if status == Status::of(100) {
-            return Outcome::Nothing;
-        }
-        let early = match (response.body_of(SDP), self.session.as_mut()) {
-            (Some(answer), Some(session)) => session.conclude(answer).is_ok(),
-            _ => false,
-        };
-        if response.to().tag().is_some() {
-            self.dialog.establish(response, flow);
-        }
-        if early {
-            self.connect(desk);
-        }
-        Outcome::Ringing { early }
-    }
-
-    /// Takes their 2xx and acknowledges it.
-    fn confirm(&mut self, desk: &mut Desk<'_>, client: ClientId, response: &Message, flow: Flow) {
-        self.dialog.establish(response, flow);
-        desk.endpoint.acknowledge(
-            desk.now.instant,
-            client,
-            self.dialog.flow(),
-            self.dialog.ack(response.cseq().number),
-        );
-        self.remember(desk);
-    }
-
-    fn conclude(&mut self, desk: &mut Desk<'_>, response: &Message) -> Outcome {
-        self.state = State::Up(Exchange::Idle);
-        let session = self.session.as_mut().expect("an offer was made");
-        let concluded = match response.body_of(SDP) {
-            Some(answer) => session.conclude(answer).is_ok(),
-            // The answer came with a 1xx (not reliably, but it came).
-            None => session.agreed().is_some(),
-        };
-        if concluded {
-            self.connect(desk);
-            Outcome::Answered
-        } else {
-            self.bye(desk, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
-            Outcome::Refused(Status::of(488))
-        }
-    }
-
-    fn refused(&mut self, desk: &mut Desk<'_>, status: Status) -> Outcome {
-        self.gone(desk);
-        Outcome::Refused(status)
-    }
-
-    /// A request of ours got no final response.
-    pub(super) fn failed(
-        &mut self,
-        desk: &mut Desk<'_>,
-        client: ClientId,
-        status: Status,
-    ) -> Outcome {
-        match self.state {
-            State::Calling { client: ours, .. } if ours == client => self.refused(desk, status),
-            State::Cancelling { client: ours } | State::Leaving { client: ours }
-                if ours == client =>
-            {
-                self.gone(desk);
-                Outcome::Nothing
-            }
-            State::Up(Exchange::Ours { client: ours, .. }) if ours == client => {
-                self.bye(desk, None);
-                Outcome::Lost
-            }
-            _ => Outcome::Nothing,
-        }
-    }
-
     /// Whether a request claims to be of this dialog rightly.
     pub(super) fn owns(&self, request: &Message) -> bool {
         self.dialog.owns(request)
@@ -580,10 +466,29 @@ impl Leg {
     }
 
     /// Their BYE.
-    pub(super) fn left(&mut self, desk: &mut Desk<'_>) {
-        // A BYE inside the early dialog ends the INVITE too (RFC 3261 §15.1.2).
-        self.refuse(desk, Status::of(487));
-        self.gone(desk);
+    pub(super) fn left(&mut self, desk: &mut Desk<'_>) -> Outcome {
+        match self.state {
+            // No phone should say BYE while it rings (RFC 3261 §15); one that does will not answer.
+            State::Calling { .. } => {
+                self.hang_up(desk, None);
+                Outcome::Refused(UNANSWERED)
+            }
+            // The CANCEL's final answer is still to come.
+            State::Cancelling { .. } => Outcome::Nothing,
+            // A BYE inside the early dialog ends the INVITE too (RFC 3261 §15.1.2).
+            State::Invited { .. } => {
+                self.refuse(desk, Status::of(487));
+                Outcome::Lost
+            }
+            State::Opening
+            | State::Answered { .. }
+            | State::Up(_)
+            | State::Leaving { .. }
+            | State::Gone => {
+                self.gone(desk);
+                Outcome::Lost
+            }
+        }
     }
 
     /// Their CANCEL came in time.
@@ -595,20 +500,26 @@ impl Leg {
     pub(super) fn inform(&mut self, desk: &mut Desk<'_>, kind: &str, body: &[u8]) {
         if matches!(self.state, State::Up(_)) {
             let request = self.dialog.request(&Method::Info).body(kind, body);
-            desk.endpoint.request(desk.now.instant, self.dialog.flow(), request);
+            desk.request(self.key(), self.dialog.flow(), request);
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Calling { give_up, .. } => give_up,
-            State::Up(Exchange::Later { at }) => Some(at),
+            State::Up(Exchange::Later { at }) => {
+                Some(self.presence.deadline().map_or(at, |ask| ask.min(at)))
+            }
+            State::Up(Exchange::Idle | Exchange::Ours { .. } | Exchange::Theirs { .. }) => {
+                self.presence.deadline()
+            }
             _ => None,
         }
     }
 
-    /// A gateway that gave no sign of life is given up; a re-INVITE that met another is tried again.
+    /// A gateway that gave no sign of life is given up; a re-INVITE that met another is tried again; who may be silent is asked.
     pub(super) fn timeout(&mut self, desk: &mut Desk<'_>) -> Outcome {
+        self.ask_after(desk);
         match self.state {
             State::Calling { client, give_up: Some(at), .. } if at <= desk.now.instant => {
                 desk.endpoint.cancel(desk.now.instant, client, None);

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use desk::{Desk, News};
 use ending::cause;
+use fork::outward;
 use leg::{Leg, Outcome};
 pub(super) use leg::{LegId, Party};
 
@@ -32,6 +33,8 @@ use crate::wire::sip::outgoing::Outgoing;
 
 /// A carrier may take so long to answer (Timer C, RFC 3261 §16.6).
 const TIMER_C: Duration = Duration::from_secs(180);
+/// We have no room for the call; the one refusal that says when to come again.
+const OVERLOADED: Status = Status::of(503);
 /// 60 random bits make an id that is never met twice.
 const ID_BITS: u64 = (1 << 60) - 1;
 /// To the phones that rang in vain (RFC 3326).
@@ -78,7 +81,7 @@ enum Stage {
     Asking(Question),
     /// In the line, with music.
     Waiting { until: Instant },
-    /// Phones ring. `agent` is who is offered the call, if it came from a queue; `queued` until when the caller waits.
+    /// Phones ring, at most until then; for an `offer` if the call came from a queue.
     Ringing { until: Instant, offer: Option<Offer> },
     /// Bridged with this leg; `agent` if a queue brought them together.
     Talking { b: LegId, agent: Option<String> },
@@ -176,8 +179,8 @@ impl Call {
             && self.recording.as_ref().is_none_or(Recording::is_over)
     }
 
-    /// Legs that have nothing more to say are dropped.
-    fn tidy(&mut self) {
+    /// Legs that have nothing more to say are dropped; the switch asks for it after all that a call does.
+    pub(super) fn tidy(&mut self) {
         self.b.retain(|leg| !leg.is_over());
     }
 
@@ -207,10 +210,10 @@ impl Call {
         let Some(broken) = self.leg(leg) else { return };
         broken.port_closed(desk);
         if leg == LegId(0) {
-            self.refuse(desk, Status::of(503), "no media port");
+            self.refuse(desk, OVERLOADED, "no media port");
         } else {
             broken.hang_up(desk, None);
-            self.outcome(desk, leg, Outcome::Refused(Status::of(503)));
+            self.declined(desk, OVERLOADED);
         }
     }
 
@@ -219,7 +222,6 @@ impl Call {
         if let Some(leg) = self.leg(leg) {
             leg.port_closed(desk);
         }
-        self.tidy();
     }
 
     /// The caller's ACK: the prompt may be heard.
@@ -304,10 +306,8 @@ impl Call {
 
     /// Nobody answered.
     fn unanswered(&mut self, desk: &mut Desk<'_>, status: Status) {
-        let Stage::Ringing { offer, .. } = std::mem::replace(&mut self.stage, Stage::Ending) else {
-            return;
-        };
-        match (offer, &self.plan.target) {
+        let Stage::Ringing { offer, .. } = &mut self.stage else { return };
+        match (offer.take(), &self.plan.target) {
             (Some(offer), Target::Queue(queue)) => {
                 self.stage = Stage::Waiting { until: offer.until };
                 desk.news.push(News::Missed {
@@ -322,13 +322,11 @@ impl Call {
 
     /// `b` answered: the caller is answered too if they were not, the two are bridged, the permit decides on the recording.
     fn bridged(&mut self, desk: &mut Desk<'_>, b: LegId) {
-        let Stage::Ringing { offer, .. } = std::mem::replace(&mut self.stage, Stage::Ending) else {
-            return;
-        };
+        let Stage::Ringing { offer, .. } = &mut self.stage else { return };
+        let agent = offer.take().map(|offer| offer.agent);
         for other in self.b.iter_mut().filter(|leg| leg.id != b) {
             other.hang_up(desk, Some(ELSEWHERE));
         }
-        let agent = offer.map(|offer| offer.agent);
         if self.a.is_unanswered() {
             self.a.answer(desk);
             self.cdr.answered = Some(desk.now.utc);
@@ -369,7 +367,6 @@ impl Call {
         let Some(answering) = self.leg(leg) else { return };
         let outcome = answering.response(desk, client, response, flow);
         self.outcome(desk, leg, outcome);
-        self.tidy();
     }
 
     /// A request of a leg that got no final response.
@@ -383,7 +380,6 @@ impl Call {
         let Some(failing) = self.leg(leg) else { return };
         let outcome = failing.failed(desk, client, status);
         self.outcome(desk, leg, outcome);
-        self.tidy();
     }
 
     fn outcome(&mut self, desk: &mut Desk<'_>, leg: LegId, outcome: Outcome) {
@@ -391,8 +387,8 @@ impl Call {
             Outcome::Nothing => self.settle_hold(desk),
             Outcome::Ringing { early } => self.rings(desk, leg, early),
             Outcome::Answered => self.bridged(desk, leg),
-            Outcome::Refused(status) => self.declined(desk, status),
-            Outcome::Lost => self.finish(desk, "a side was lost", None),
+            Outcome::Refused(status) => self.declined(desk, outward(status)),
+            Outcome::Lost => self.lost(desk, leg),
         }
     }
 
@@ -424,12 +420,10 @@ impl Call {
         let ok = || Outgoing::response(Status::of(200), request, None);
         let response = match request.method() {
             Some(Method::Bye) => {
-                asked.left(desk);
+                let early = asked.is_unanswered().then_some(Status::of(487));
+                let outcome = asked.left(desk);
                 desk.endpoint.respond(desk.now.instant, server, ok());
-                let cause = if leg == self.a.id { "caller hung up" } else { "agent hung up" };
-                self.left(desk, leg, cause);
-                self.tidy();
-                return;
+                return self.left(desk, leg, outcome, early);
             }
             Some(Method::Invite | Method::Update) => asked.renegotiate(desk, server, request, flow),
             Some(Method::Info) => {
@@ -497,7 +491,6 @@ impl Call {
                 }
             }
         }
-        self.tidy();
     }
 
     /// For the admin.
@@ -540,3 +533,6 @@ fn digit(body: &[u8]) -> Option<char> {
         keys.next().filter(|key| key.is_ascii_digit() || matches!(key, '*' | '#' | 'A'..='D'))?;
     keys.next().is_none().then_some(digit)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,9 @@ use crate::wire::flow::{Flow, Transport};
 /// Max-Forwards of what begins here (RFC 3261 §8.1.1.6).
 const HOPS: u8 = 70;
 
+/// A dialog is remembered as it was when it was confirmed; so many requests may have been sent in it since.
+const SENT_SINCE: u32 = 10_000;
+
 /// Whether requests go where the far Contact says, or back where its messages come from (phones behind NAT).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
@@ -134,7 +137,8 @@ impl Dialog {
         Dialog { hops, ..self }
     }
 
-    /// From the database; good for a BYE.
+    /// From the database; good for a BYE. Its CSeq leaps over what was sent since: a gap is no error, a number used before is
+    /// refused, and the far side stays in the call (RFC 3261 §12.2.2).
     pub fn recalled(remembered: &Remembered, contact: Uri) -> Option<Dialog> {
         let read = |text: &String| Address::parse(text.as_bytes()).ok();
         let local = read(&remembered.local)?;
@@ -145,7 +149,7 @@ impl Dialog {
             remote: read(&remembered.remote)?,
             target: Uri::parse(&remembered.target).ok()?,
             routes: remembered.routes.iter().map(read).collect::<Option<_>>()?,
-            sequence: remembered.local_seq,
+            sequence: remembered.local_seq.saturating_add(SENT_SINCE),
             is_unused: false,
             remote_sequence: None,
             is_confirmed: true,
@@ -220,8 +224,10 @@ impl Dialog {
         Ok(())
     }
 
-    /// Target refresh: takes the Contact of a re-INVITE or UPDATE, or of the 2xx to ours, and the flow it came by.
-    pub fn refresh(&mut self, message: &Message, flow: Flow) {
+    /// Target refresh: takes the Contact of a re-INVITE or UPDATE, or of the 2xx to ours, and the flow it came by. Whether our requests
+    /// go elsewhere now, or to another target.
+    pub fn refresh(&mut self, message: &Message, flow: Flow) -> bool {
+        let before = self.flow();
         self.flow = flow;
         let refreshes = match message.status() {
             None => true,
@@ -230,9 +236,17 @@ impl Dialog {
         if refreshes
             && refreshes_target(&message.cseq().method)
             && let Some(target) = target_of(message)
+            && target.as_str() != self.target.as_str()
         {
             self.target = target;
+            return true;
         }
+        self.flow() != before
+    }
+
+    /// Whether a 2xx made it.
+    pub fn is_confirmed(&self) -> bool {
+        self.is_confirmed
     }
 
     /// The next request of ours inside the dialog (any but ACK, CANCEL): Route, From, To, Call-ID, CSeq (counted up), Max-Forwards, and
@@ -284,13 +298,22 @@ impl Dialog {
         &self.contact
     }
 
+    /// The Request-URI of our requests: the remote target, or the first route where that is a strict one (RFC 3261 §12.2.1.1).
+    pub fn request_uri(&self) -> Uri {
+        match self.strict_route() {
+            None => self.target.for_request(),
+            Some(first) => first.uri.for_request(),
+        }
+    }
+
+    fn strict_route(&self) -> Option<&Address> {
+        self.routes.first().filter(|first| first.uri.param("lr").is_none())
+    }
+
     /// Request line, Route, From, To, Call-ID, CSeq and Max-Forwards: RFC 3261 §12.2.1.1.
     fn begin(&self, method: &Method, sequence: u32) -> Outgoing {
-        let strict = self.routes.first().filter(|first| first.uri.param("lr").is_none());
-        let mut request = match strict {
-            None => Outgoing::request(method, &self.target.for_request()),
-            Some(first) => Outgoing::request(method, &first.uri.for_request()),
-        };
+        let strict = self.strict_route();
+        let mut request = Outgoing::request(method, &self.request_uri());
         for route in self.routes.iter().skip(usize::from(strict.is_some())) {
             request = request.header(Name::Route, route);
         }

@@ -124,6 +124,11 @@ impl Party {
         self.acts(|phone, now| phone.invite(now, number))
     }
 
+    /// Calls with its audio in one direction alone, or in none: a caller who hears nothing.
+    pub(crate) fn invites_with(&self, number: &str, direction: &str) -> &Party {
+        self.acts(|phone, now| phone.invite_with(now, number, direction))
+    }
+
     /// The INVITE again, by another way: another branch, all else the same.
     pub(crate) fn invites_by_another_way(&self) -> &Party {
         self.acts(|phone, now| phone.invite_by_another_way(now))
@@ -215,6 +220,20 @@ impl Party {
         self.acts(|phone, now| phone.cancel(now))
     }
 
+    /// CANCEL with a Reason header.
+    pub(crate) fn cancels_because(&self, reason: &str) -> &Party {
+        self.acts(|phone, now| phone.cancel_because(now, &format!("Reason: {reason}\r\n")))
+    }
+
+    /// Another port from now on, which its next re-INVITE tells.
+    pub(crate) fn moves_to(&self, port: u16) -> &Party {
+        self.acts(|phone, _| {
+            let mut sip = phone.identity().sip;
+            sip.set_port(port);
+            phone.move_to(sip);
+        })
+    }
+
     pub(crate) fn reinvites(&self, direction: &str) -> &Party {
         self.acts(|phone, now| phone.reinvite(now, direction))
     }
@@ -241,6 +260,16 @@ impl Party {
 
     pub(crate) fn presses_by_info(&self, digit: char) -> &Party {
         self.acts(|phone, now| phone.info(now, digit)).expects("200 OK")
+    }
+
+    /// UPDATE without SDP.
+    pub(crate) fn updates(&self) -> &Party {
+        self.acts(|phone, now| phone.update(now))
+    }
+
+    /// A message of the test's own, as it is.
+    pub(crate) fn says(&self, text: &str) -> &Party {
+        self.acts(|phone, _| phone.say(text))
     }
 
     /// Only what comes from now on counts as heard.

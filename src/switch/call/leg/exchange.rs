@@ -21,6 +21,7 @@ impl Leg {
         status: Status,
         flow: Flow,
     ) -> Outcome {
+        desk.keys.replied(client, self.call);
         let exchange = match status.code() {
             200..=299 => {
                 desk.endpoint.acknowledge(
@@ -29,11 +30,12 @@ impl Leg {
                     self.dialog.flow(),
                     self.dialog.ack(response.cseq().number),
                 );
-                self.dialog.refresh(response, flow);
+                self.refresh(desk, response, flow);
                 self.told = direction;
                 let session = self.session.as_mut().expect("an offer was made");
                 if response.body_of(SDP).is_some_and(|answer| session.conclude(answer).is_ok()) {
                     self.connect(desk);
+                    self.look_after(desk);
                 }
                 Exchange::Idle
             }
@@ -86,38 +88,64 @@ impl Leg {
         flow: Flow,
     ) -> Outgoing {
         let respond = |code: u16| Outgoing::response(Status::of(code), request, None);
+        if matches!(self.state, State::Leaving { .. } | State::Gone) {
+            return respond(481);
+        }
+        let agrees = |leg: &Leg| {
+            respond(200)
+                .header(Name::Contact, format_args!("<{}>", leg.dialog.contact()))
+                .header(Name::Allow, ALLOW)
+        };
+        let is_invite = request.method() == Some(&Method::Invite);
+        let offer = request.body_of(SDP);
+        // RFC 3311 §5.2: without an offer it is a target refresh, in the way of nothing.
+        if offer.is_none() && !is_invite {
+            self.refresh(desk, request, flow);
+            return agrees(self);
+        }
         match self.state {
-            State::Up(Exchange::Ours { .. }) => return respond(491),
+            State::Up(Exchange::Ours { .. })
+            | State::Opening
+            | State::Calling { .. }
+            | State::Cancelling { .. } => return respond(491),
             // RFC 3311 §5.2, RFC 3261 §14.2: one offer at a time.
-            State::Invited { .. } | State::Answered { .. } | State::Up(Exchange::Theirs { .. }) => {
+            State::Invited { .. }
+            | State::Answered { .. }
+            | State::Up(Exchange::Theirs { offered: true, .. }) => {
                 return respond(500).header(Name::RetryAfter, desk.ids.word() % 10);
             }
-            State::Opening | State::Calling { .. } | State::Cancelling { .. } => {
-                return respond(491);
-            }
+            // Their offer was answered; only its ACK is late, and whoever asks anew has heard our answer.
+            State::Up(Exchange::Theirs { offered: false, .. })
+            | State::Up(Exchange::Idle | Exchange::Later { .. }) => {}
             State::Leaving { .. } | State::Gone => return respond(481),
-            State::Up(Exchange::Idle | Exchange::Later { .. }) => {}
         }
         let session = self.session.as_mut().expect("a leg that is up has agreed on media");
-        let is_invite = request.method() == Some(&Method::Invite);
-        let sdp = match (request.body_of(SDP), is_invite) {
-            (Some(offer), _) => match session.answer(offer, self.wanted) {
-                Ok((answer, _)) => Some(answer),
+        let (sdp, offered) = match offer {
+            Some(offer) => match session.answer(offer, self.wanted) {
+                Ok((answer, _)) => (answer, false),
                 Err(_) => return respond(488),
             },
-            (None, true) => {
-                let offer = session.offer(self.wanted);
-                self.state = State::Up(Exchange::Theirs { server });
-                desk.keys.server(server, (self.call, self.id));
-                Some(offer)
-            }
-            (None, false) => None,
+            None => (session.offer(self.wanted), true),
         };
-        self.dialog.refresh(request, flow);
+        // Either way they have been told.
+        self.told = self.wanted;
+        if is_invite {
+            if let State::Up(Exchange::Theirs { server, .. }) = self.state {
+                desk.keys.answered(server, self.call);
+            }
+            self.state = State::Up(Exchange::Theirs { server, offered });
+            desk.keys.server(server, (self.call, self.id));
+        }
+        self.refresh(desk, request, flow);
         self.connect(desk);
-        let response = respond(200)
-            .header(Name::Contact, format_args!("<{}>", self.dialog.contact()))
-            .header(Name::Allow, ALLOW);
-        sdp.into_iter().fold(response, |response, sdp| response.body(SDP, &sdp))
+        self.look_after(desk);
+        agrees(self).body(SDP, &sdp)
+    }
+
+    /// Takes the target of a re-INVITE, an UPDATE or the 2xx to ours. The BYE after a crash is to find it too.
+    fn refresh(&mut self, desk: &mut Desk<'_>, message: &Message, flow: Flow) {
+        if self.dialog.refresh(message, flow) && self.remembered {
+            self.remember(desk);
+        }
     }
 }

@@ -1,0 +1,191 @@
+//! What the far side of a leg answers to our requests, or does not: RFC 3261 §13.2.2, §12.2.1.2.
+
+use super::{Exchange, Leg, Outcome, Party, SDP, State, UNANSWERED};
+use crate::switch::call::desk::Desk;
+use crate::wire::flow::Flow;
+use crate::wire::sip::endpoint::ClientId;
+use crate::wire::sip::message::{Message, Method, Status};
+
+impl Leg {
+    /// A response to one of our requests of this leg.
+    pub(in crate::switch::call) fn response(
+        &mut self,
+        desk: &mut Desk<'_>,
+        client: ClientId,
+        response: &Message,
+        flow: Flow,
+    ) -> Outcome {
+        let Some(status) = response.status() else { return Outcome::Nothing };
+        match &mut self.state {
+            State::Calling { client: ours, .. } if *ours == client && status.is_provisional() => {
+                self.provisional(desk, response, flow, status)
+            }
+            State::Calling { client: ours, .. } if *ours == client && status.is_success() => {
+                self.confirm(desk, client, response, flow);
+                self.conclude(desk, response)
+            }
+            State::Calling { client: ours, authorised, .. } if *ours == client => {
+                let authorization = if *authorised {
+                    None
+                } else {
+                    desk.authorization(&self.party, response, &self.dialog.request_uri())
+                };
+                match authorization {
+                    Some(authorization) => {
+                        self.invite(desk, Some(authorization), None);
+                        Outcome::Nothing
+                    }
+                    None => self.refused(desk, status),
+                }
+            }
+            State::Cancelling { client: ours } if *ours == client && !status.is_provisional() => {
+                if status.is_success() {
+                    // CANCEL crossed the 200 (RFC 3261 §9.1): the call is up, so it is hung up.
+                    self.confirm(desk, client, response, flow);
+                    self.bye(desk, None);
+                } else {
+                    self.gone(desk);
+                }
+                Outcome::Nothing
+            }
+            State::Up(Exchange::Ours { client: ours, direction })
+                if *ours == client && !status.is_provisional() =>
+            {
+                let direction = *direction;
+                self.reinvited(desk, client, direction, response, status, flow)
+            }
+            State::Leaving { client: ours } if *ours == client && !status.is_provisional() => {
+                self.gone(desk);
+                Outcome::Nothing
+            }
+            // A 2xx to a re-INVITE that we have cancelled: the BYE is on its way, the ACK still owed (RFC 3261 §13.2.2.4).
+            State::Leaving { .. } | State::Gone
+                if status.is_success()
+                    && response.cseq().method == Method::Invite
+                    && self.dialog.is_confirmed()
+                    && self.dialog.owns(response) =>
+            {
+                desk.endpoint.acknowledge(
+                    desk.now.instant,
+                    client,
+                    self.dialog.flow(),
+                    self.dialog.ack(response.cseq().number),
+                );
+                Outcome::Nothing
+            }
+            State::Up(_)
+                if matches!(response.cseq().method, Method::Info | Method::Options)
+                    && !status.is_provisional() =>
+            {
+                self.replied(desk, client, status)
+            }
+            // A 2xx of another fork, after ours was chosen or refused (RFC 3261 §13.2.2.4): acknowledge and leave it.
+            _ if status.is_success() && response.cseq().method == Method::Invite => {
+                let mut other = self.dialog.clone();
+                other.establish(response, flow);
+                desk.endpoint.acknowledge(
+                    desk.now.instant,
+                    client,
+                    other.flow(),
+                    other.ack(response.cseq().number),
+                );
+                let bye = other.request(&Method::Bye);
+                desk.endpoint.request(desk.now.instant, other.flow(), bye);
+                Outcome::Nothing
+            }
+            _ => Outcome::Nothing,
+        }
+    }
+
+    fn provisional(
+        &mut self,
+        desk: &mut Desk<'_>,
+        response: &Message,
+        flow: Flow,
+        status: Status,
+    ) -> Outcome {
+        if let State::Calling { give_up, .. } = &mut self.state {
+            *give_up = None;
+        }
+        if status == Status::of(100) {
+            return Outcome::Nothing;
+        }
+        let early = match (response.body_of(SDP), self.session.as_mut()) {
+            (Some(answer), Some(session)) => session.conclude(answer).is_ok(),
+            _ => false,
+        };
+        if response.to().tag().is_some() {
+            self.dialog.establish(response, flow);
+        }
+        if early {
+            self.connect(desk);
+        }
+        Outcome::Ringing { early }
+    }
+
+    /// Takes their 2xx and acknowledges it.
+    fn confirm(&mut self, desk: &mut Desk<'_>, client: ClientId, response: &Message, flow: Flow) {
+        self.dialog.establish(response, flow);
+        desk.endpoint.acknowledge(
+            desk.now.instant,
+            client,
+            self.dialog.flow(),
+            self.dialog.ack(response.cseq().number),
+        );
+        self.remember(desk);
+    }
+
+    fn conclude(&mut self, desk: &mut Desk<'_>, response: &Message) -> Outcome {
+        self.state = State::Up(Exchange::Idle);
+        let session = self.session.as_mut().expect("an offer was made");
+        let concluded = match response.body_of(SDP) {
+            Some(answer) => session.conclude(answer).is_ok(),
+            // The answer came with a 1xx (not reliably, but it came).
+            None => session.agreed().is_some(),
+        };
+        if concluded {
+            self.connect(desk);
+            self.look_after(desk);
+            Outcome::Answered
+        } else {
+            self.bye(desk, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
+            Outcome::Refused(Status::of(488))
+        }
+    }
+
+    fn refused(&mut self, desk: &mut Desk<'_>, status: Status) -> Outcome {
+        self.gone(desk);
+        Outcome::Refused(status)
+    }
+
+    /// A request of ours got no final response.
+    pub(in crate::switch::call) fn failed(
+        &mut self,
+        desk: &mut Desk<'_>,
+        client: ClientId,
+        status: Status,
+    ) -> Outcome {
+        match self.state {
+            State::Calling { client: ours, .. } if ours == client => {
+                // A phone that cannot be reached is not there; that a gateway cannot is a fault (RFC 3261 §8.1.3.1).
+                let status = match (&self.party, status.code()) {
+                    (Party::User(_), 503) => UNANSWERED,
+                    _ => status,
+                };
+                self.refused(desk, status)
+            }
+            State::Cancelling { client: ours } | State::Leaving { client: ours }
+                if ours == client =>
+            {
+                self.gone(desk);
+                Outcome::Nothing
+            }
+            State::Up(Exchange::Ours { client: ours, .. }) if ours == client => {
+                self.bye(desk, None);
+                Outcome::Lost
+            }
+            State::Up(_) => self.unheard(desk, client, status),
+            _ => Outcome::Nothing,
+        }
+    }
+}
