@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::channel;
 use tonspur::io::relay::Media;
 use tonspur::media::prompt::Library;
 use tonspur::media::relay::{Component, Relay};
@@ -110,14 +110,17 @@ fn bridge(bridge: &Bridge) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (sender, mut events) = channel(1_024);
     let recordings = folder.path().to_owned();
-    let media = Media::start(&rtp, bridge.workers, Library::default(), recordings, sender)
+    let mut media = Media::start(&rtp, bridge.workers, Library::default(), recordings, sender)
         .expect("threads and epolls");
     for call in 0..bridge.calls {
         let legs = [0, 1].map(|side| PortId(u64::from(2 * call + side)));
         for (side, port) in legs.into_iter().enumerate() {
             let (near, ssrc) = (legs[..side].first().copied(), 0xbe0000 + port.0 as u32);
-            media.command(Command::Open { port, near, address: LOOPBACK, ssrc });
-            opened(&mut events);
+            let open = Command::Open { port, near, address: LOOPBACK, ssrc };
+            match media.command(open) {
+                Some(Event::Opened { .. }) => {}
+                other => panic!("the port does not open: {other:?}"),
+            }
             let peer = SocketAddr::new(LOOPBACK, bridge.peer + 2 * port.0 as u16);
             media.command(Command::Connect { port, remote: remote(peer), silence: None });
         }
@@ -129,6 +132,7 @@ fn bridge(bridge: &Bridge) {
             let path = format!("2030/01/07/{recording}.wav");
             media.command(Command::Record { recording, path });
         }
+        media.deliver();
     }
     println!(
         "process {}: {} calls on {LOOPBACK}:{}",
@@ -141,10 +145,12 @@ fn bridge(bridge: &Bridge) {
         for call in 0..bridge.calls {
             media.command(Command::Seal { recording: RecordingId(u64::from(call)) });
         }
+        media.deliver();
     }
     let mut total = (0, 0, 0, 0);
     for port in (0..2 * u64::from(bridge.calls)).map(PortId) {
         media.command(Command::Close { port });
+        media.deliver();
         let statistics = loop {
             match events.blocking_recv().expect("the workers live") {
                 Event::Closed { statistics, .. } => break statistics,
@@ -158,11 +164,4 @@ fn bridge(bridge: &Bridge) {
     }
     println!("received {}, sent {}, lost {}, refused {}", total.0, total.1, total.2, total.3);
     media.stop();
-}
-
-fn opened(events: &mut Receiver<Event>) {
-    match events.blocking_recv().expect("the workers live") {
-        Event::Opened { .. } => {}
-        other => panic!("the port does not open: {other:?}"),
-    }
 }
