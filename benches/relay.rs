@@ -50,6 +50,7 @@ fn remote(rtp: SocketAddr) -> Remote {
     Remote {
         rtp: Some(rtp),
         rtcp: Some(SocketAddr::new(rtp.ip(), rtp.port() + 1)),
+        sip_host: None,
         codec: Codec::Pcmu,
         telephone_event: Some(101),
         direction: Direction::SendRecv,

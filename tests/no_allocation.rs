@@ -25,6 +25,7 @@ fn connect(relay: &mut Relay, now: Instant, port: PortId, codec: Codec) {
     let remote = Remote {
         rtp: Some(far_side(port)),
         rtcp: Some(far_side(port)),
+        sip_host: None,
         codec,
         telephone_event: Some(101),
         direction: Direction::SendRecv,

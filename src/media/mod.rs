@@ -82,6 +82,8 @@ pub struct Remote {
     pub rtp: Option<SocketAddr>,
     /// Their RTCP address.
     pub rtcp: Option<SocketAddr>,
+    /// Where the SIP of this leg comes from: behind NAT the phone's RTP comes from there too, whatever its SDP says.
+    pub sip_host: Option<IpAddr>,
     /// The codec we send.
     pub codec: Codec,
     /// The payload type of telephone-event in both directions; `None` if not agreed.

@@ -113,7 +113,8 @@ impl Port {
         let watched = self.watched().is_some();
         let before = self.remote.replace(remote.clone());
         let locked = self.latch.locked();
-        self.latch.signal(remote.rtp);
+        let receives = remote.direction.receives();
+        self.latch.signal(now, remote.rtp, remote.sip_host, receives);
         self.silence = silence.map(|silence| silence.clamp(SHORTEST_SILENCE, LONGEST_SILENCE));
         if !watched || self.latch.locked() != locked {
             self.heard_at = now;

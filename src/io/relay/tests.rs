@@ -79,6 +79,7 @@ fn remote(rtp: SocketAddr) -> Remote {
     Remote {
         rtp: Some(rtp),
         rtcp: None,
+        sip_host: None,
         codec: Codec::Pcmu,
         telephone_event: None,
         direction: Direction::SendRecv,

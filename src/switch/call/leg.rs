@@ -250,6 +250,7 @@ impl Leg {
         let remote = Remote {
             rtp: agreed.rtp,
             rtcp: agreed.rtcp,
+            sip_host: Some(self.dialog.flow().remote.ip().to_canonical()),
             codec: agreed.codec,
             telephone_event: agreed.telephone_event,
             direction: agreed.direction,

@@ -45,6 +45,7 @@ fn command() -> impl Strategy<Value = Command> {
             remote: Remote {
                 rtp: (host != 3 || mu).then_some(address(host, 4_000)),
                 rtcp: Some(address(host, 4_001)),
+                sip_host: None,
                 codec: if mu { Codec::Pcmu } else { Codec::Pcma },
                 telephone_event: mu.then_some(101),
                 direction,

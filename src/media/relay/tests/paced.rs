@@ -198,8 +198,10 @@ fn our_reports_cite_theirs_and_go_where_rtp_proved_the_way() {
     let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
     let signalled = a.remote().rtcp.expect("it has one");
     a.address = "203.0.113.7:61001".parse().expect("it is one");
+    room.connects(A, Remote { sip_host: Some(a.address.ip()), ..Phone::new(A).remote() });
     for _ in 0..6 {
         a.says(&mut room, 1);
+        room.now += PIECE;
     }
     room.passes(Duration::from_secs(20));
     let to_a = |sent: &Sent| sent.component == Component::Rtcp && sent.port == A;
