@@ -145,7 +145,8 @@ pub enum Command {
         /// Either side.
         port: PortId,
     },
-    /// Plays a prompt to the far side, instead of what is playing; answered by `Played` when it ran to its end.
+    /// Plays a prompt to the far side, instead of what is playing; answered by `Played` when it ran to its end, every piece sent. While
+    /// nobody can be sent to (they hold, or gave no address) a prompt that plays once waits.
     Play {
         /// The port.
         port: PortId,
@@ -225,7 +226,7 @@ pub enum Event {
         /// `0`-`9`, `*`, `#`, `A`-`D`.
         digit: char,
     },
-    /// A prompt ran to its end.
+    /// A prompt ran to its end: every piece of it went out.
     Played {
         /// The port.
         port: PortId,

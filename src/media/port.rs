@@ -270,7 +270,7 @@ impl Port {
         send: &mut dyn FnMut(SocketAddr, &[u8]),
     ) -> Option<PlayId> {
         let playing = self.playing.as_mut()?;
-        if playing.catch_up(now) {
+        if playing.catch_up(now) || self.to.is_none() && playing.wait(now) {
             self.out.cut();
         }
         while let Some(step) = playing.step(now) {
@@ -283,7 +283,7 @@ impl Port {
                 }
             };
             let (Some(to), Some(remote)) = (self.to, &self.remote) else {
-                // Time goes on, but nobody is to hear it.
+                // The music goes on, but nobody is to hear it.
                 self.out.cut();
                 continue;
             };

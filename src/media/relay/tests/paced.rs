@@ -78,12 +78,37 @@ fn music_plays_on_and_a_stopped_prompt_tells_nothing() {
 }
 
 #[test]
-fn a_prompt_for_nobody_keeps_its_time() {
+fn a_prompt_waits_while_nobody_can_be_sent_to_and_is_played_only_when_all_of_it_went_out() {
     let (library, prompt) = library(50);
     let mut room = Room::with(library);
-    let held = Remote { direction: Direction::RecvOnly, ..Phone::new(A).remote() };
-    room.connects(A, held);
+    let remote = Phone::new(A).remote();
+    let held = Remote { direction: Direction::RecvOnly, ..remote.clone() };
+    let nowhere = Remote { rtp: None, rtcp: None, ..held.clone() };
+    room.connects(A, held.clone());
     room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Once });
+    for (nobody, heard) in [(&held, 20), (&nowhere, 29), (&held, 0)] {
+        room.passes(Duration::from_secs(10));
+        assert_eq!(room.rtp(A).len(), 0);
+        assert_eq!(room.events, []);
+        room.connects(A, remote.clone());
+        room.passes(PIECE * heard);
+        let packets = room.rtp(A);
+        assert_eq!(packets.len() as u32, heard);
+        assert!(packets.iter().all(|sent| sent.header().marker == (sent.at == packets[0].at)));
+        room.connects(A, nobody.clone());
+    }
+    room.connects(A, remote);
+    room.passes(PIECE * 3);
+    assert_eq!(room.rtp(A).len(), 1, "the last of fifty");
+    assert_eq!(room.events, [Event::Played { port: A, play: PlayId(1) }]);
+}
+
+#[test]
+fn music_for_nobody_keeps_its_time() {
+    let (library, prompt) = library(50);
+    let mut room = Room::with(library);
+    room.connects(A, Remote { direction: Direction::RecvOnly, ..Phone::new(A).remote() });
+    room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Forever });
     room.passes(Duration::from_millis(500));
     assert_eq!(room.rtp(A).len(), 0);
     room.connects(A, Phone::new(A).remote());
@@ -91,9 +116,7 @@ fn a_prompt_for_nobody_keeps_its_time() {
     let packets = room.rtp(A);
     assert_eq!(packets.len(), 24);
     assert!(packets[0].header().marker);
-    assert_eq!(room.events, []);
-    room.passes(Duration::from_millis(1));
-    assert_eq!(room.events, [Event::Played { port: A, play: PlayId(1) }]);
+    assert_eq!(packets[0].payload()[0], g711::encode(Codec::Pcmu, 26 * 300));
 }
 
 #[test]
