@@ -20,6 +20,7 @@ use tonspur::media::{Command, Event, PortId, RecordingId, Remote};
 use tonspur::switch::settings::Rtp;
 use tonspur::wire::rtp::g711::Codec;
 use tonspur::wire::rtp::packet::{self, Fresh};
+use tonspur::wire::sdp::description::Encoding;
 use tonspur::wire::sdp::negotiation::Direction;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -52,7 +53,9 @@ fn remote(rtp: SocketAddr) -> Remote {
         rtcp: Some(SocketAddr::new(rtp.ip(), rtp.port() + 1)),
         sip_host: None,
         codec: Codec::Pcmu,
+        payload_type: 0,
         telephone_event: Some(101),
+        received: vec![(101, Encoding::TelephoneEvent)],
         direction: Direction::SendRecv,
     }
 }

@@ -17,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::wire::rtp::g711::Codec;
+use crate::wire::sdp::description::Encoding;
 use crate::wire::sdp::negotiation::Direction;
 
 /// One leg's media port: an RTP and an RTCP socket. Numbered by the switch, never used twice in a run.
@@ -86,8 +87,12 @@ pub struct Remote {
     pub sip_host: Option<IpAddr>,
     /// The codec we send.
     pub codec: Codec,
-    /// The payload type of telephone-event in both directions; `None` if not agreed.
+    /// The payload type under which they want it: the one they listed (RFC 3264 §6.1).
+    pub payload_type: u8,
+    /// The payload type under which they want telephone-event; `None` if not agreed.
     pub telephone_event: Option<u8>,
+    /// What the payload types mean that they may send, beside 0 and 8; the first mention counts, and no more than six.
+    pub received: Vec<(u8, Encoding)>,
     /// Whether we send, receive.
     pub direction: Direction,
 }

@@ -14,6 +14,7 @@ use crate::wire::rtp::packet::{self, COMFORT_NOISE, Fresh, HEADER, Header};
 use crate::wire::rtp::rtcp::{self, Ntp};
 use crate::wire::rtp::sequence::{Place, Reception};
 use crate::wire::rtp::telephone_event::{Presses, Report};
+use crate::wire::sdp::description::Encoding;
 
 /// Between two RTCP reports, on average (RFC 3550 §6.2).
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -23,6 +24,13 @@ const SHORTEST_SILENCE: Duration = Duration::from_millis(100);
 
 /// Who waits longer for a far side to speak waits for ever; and times stay times that a clock can hold.
 const LONGEST_SILENCE: Duration = Duration::from_secs(365 * 86_400);
+
+/// Payload types with a meaning: both sides' numbers for both laws and telephone-event, and the two static ones (RFC 3551 §6).
+const MEANINGS: usize = 8;
+const STATIC: [(u8, Content); 2] =
+    [(0, Content::Audio(Codec::Pcmu)), (8, Content::Audio(Codec::Pcma))];
+/// No packet has this payload type.
+const UNUSED: (u8, Content) = (u8::MAX, Content::Unknown);
 
 /// What a packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +67,8 @@ pub(super) struct Port {
     /// Where RTP goes, if anywhere.
     to: Option<SocketAddr>,
     remote: Option<Remote>,
+    /// What the payload types mean that may come in.
+    meanings: [(u8, Content); MEANINGS],
     latch: Latch,
     reception: Option<(u32, Reception)>,
     presses: Presses,
@@ -84,6 +94,7 @@ impl Port {
             tap: None,
             to: None,
             remote: None,
+            meanings: [UNUSED; MEANINGS],
             latch: Latch::default(),
             reception: None,
             presses: Presses::default(),
@@ -122,6 +133,7 @@ impl Port {
         if self.latch.locked() != locked {
             self.rtcp_from = None;
         }
+        self.meanings = meanings(&remote.received);
         let turned = before.is_some_and(|before| before.direction != remote.direction);
         if turned {
             self.out.cut();
@@ -153,8 +165,10 @@ impl Port {
         let content = match header.payload_type {
             _ if header.payload.is_empty() => Content::Nothing,
             COMFORT_NOISE => Content::Nothing,
-            event if remote.telephone_event == Some(event) => Content::Event,
-            other => Codec::of_payload_type(other).map_or(Content::Unknown, Content::Audio),
+            number => {
+                let known = self.meanings.iter().find(|(known, _)| *known == number);
+                known.map_or(Content::Unknown, |&(_, content)| content)
+            }
         };
         if content == Content::Unknown && self.latch.locked() != Some(from) {
             return None;
@@ -215,7 +229,7 @@ impl Port {
             return None;
         };
         let (payload_type, steady) = match (taken.content, remote.telephone_event) {
-            (Content::Audio(_), _) => (remote.codec.payload_type(), Steady::Clock),
+            (Content::Audio(_), _) => (remote.payload_type, Steady::Clock),
             (Content::Event, Some(event)) => (event, Steady::Event),
             (Content::Event, None) | (Content::Nothing | Content::Unknown, _) => {
                 self.out.skip(taken.header.sequence);
@@ -291,7 +305,7 @@ impl Port {
             let stamp = self.out.play(due, PIECE as u32);
             let fresh = Fresh {
                 marker: stamp.marker,
-                payload_type: remote.codec.payload_type(),
+                payload_type: remote.payload_type,
                 sequence: stamp.sequence,
                 timestamp: stamp.timestamp,
                 ssrc: self.out.ssrc(),
@@ -430,6 +444,23 @@ impl Port {
         }
         .filter(|&to| is_sendable(to))
     }
+}
+
+/// What was agreed on goes before what is static.
+fn meanings(received: &[(u8, Encoding)]) -> [(u8, Content); MEANINGS] {
+    let agreed = received.iter().take(MEANINGS - STATIC.len()).map(|&(number, encoding)| {
+        let content = match encoding {
+            Encoding::G711(codec) => Content::Audio(codec),
+            Encoding::TelephoneEvent => Content::Event,
+            Encoding::Other => Content::Unknown,
+        };
+        (number, content)
+    });
+    let mut meanings = [UNUSED; MEANINGS];
+    for (place, meaning) in meanings.iter_mut().zip(agreed.chain(STATIC)) {
+        *place = meaning;
+    }
+    meanings
 }
 
 /// An interval times 0.5 to 1.5 (RFC 3550 §6.3.1), by the stream's own dice.

@@ -81,7 +81,9 @@ fn remote(rtp: SocketAddr) -> Remote {
         rtcp: None,
         sip_host: None,
         codec: Codec::Pcmu,
+        payload_type: 0,
         telephone_event: None,
+        received: Vec::new(),
         direction: Direction::SendRecv,
     }
 }

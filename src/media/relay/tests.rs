@@ -8,6 +8,7 @@ use super::*;
 use crate::wire::rtp::g711::{self, Codec};
 use crate::wire::rtp::packet::{self, Fresh, Header};
 use crate::wire::rtp::rtcp;
+use crate::wire::sdp::description::Encoding;
 use crate::wire::sdp::negotiation::Direction;
 
 mod hostile;
@@ -80,7 +81,9 @@ impl Phone {
             rtcp: Some(SocketAddr::new(self.address.ip(), self.address.port() + 1)),
             sip_host: None,
             codec: self.codec,
+            payload_type: self.codec.payload_type(),
             telephone_event: Some(100 + self.port.0 as u8),
+            received: vec![(100 + self.port.0 as u8, Encoding::TelephoneEvent)],
             direction: Direction::SendRecv,
         }
     }

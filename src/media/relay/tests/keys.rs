@@ -39,6 +39,52 @@ fn keys_are_told_once_and_carried_under_the_other_legs_number() {
 }
 
 #[test]
+fn each_side_is_sent_the_numbers_it_listed_and_may_use_either_sides() {
+    let (mut room, mut a, mut b) = Room::bridged(Phone::new(A), Phone::new(B));
+    let pcmu = Encoding::G711(Codec::Pcmu);
+    let event = Encoding::TelephoneEvent;
+    // We listed 0 and 101, they 96 and 97.
+    room.connects(
+        A,
+        Remote {
+            payload_type: 96,
+            telephone_event: Some(97),
+            received: vec![(0, pcmu), (101, event), (96, pcmu), (97, event)],
+            ..a.remote()
+        },
+    );
+    for number in [0, 96] {
+        let packet = a.packet(number, false, &[7; 160]);
+        a.sequence = a.sequence.wrapping_add(1);
+        let heard = room.deliver(A, a.address, packet).expect("b hears a");
+        assert_eq!((heard.header().payload_type, heard.payload()), (0, &[7; 160][..]));
+    }
+    for (number, key) in [(101, 1), (97, 2)] {
+        let packet = a.packet(number, true, &[key, 10, 0, 160]);
+        a.sequence = a.sequence.wrapping_add(1);
+        a.timestamp = a.timestamp.wrapping_add(1_600);
+        let heard = room.deliver(A, a.address, packet).expect("b hears the key");
+        assert_eq!(heard.header().payload_type, 102);
+    }
+    assert_eq!(room.digits(), "12");
+    assert_eq!(b.says(&mut room, 7).expect("a hears b").header().payload_type, 96);
+    let heard = b.reports(&mut room, true, [3, 10, 0, 160]).expect("a hears the key");
+    assert_eq!(heard.header().payload_type, 97);
+    let stray = a.packet(98, false, &[7; 160]);
+    assert!(room.deliver(A, a.address, stray).is_none());
+}
+
+#[test]
+fn a_prompt_goes_out_under_the_number_that_was_listed() {
+    let (library, prompt) = library(1);
+    let mut room = Room::with(library);
+    room.connects(A, Remote { payload_type: 96, ..Phone::new(A).remote() });
+    room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Once });
+    room.passes(PIECE);
+    assert_eq!(room.rtp(A)[0].header().payload_type, 96);
+}
+
+#[test]
 fn keys_survive_loss_and_disorder() {
     let mut room = Room::new();
     let mut a = Phone::new(A);
