@@ -371,6 +371,12 @@ impl Port {
         send(to, &room[..length]);
     }
 
+    /// A new listener: whoever is silent is so from now on, and it is told again.
+    pub(super) fn expect_speech(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.told_silent = None;
+    }
+
     /// When to look next whether the far side is silent, if nothing earlier is planned.
     pub(super) fn plan_watch(&mut self) -> Option<Instant> {
         let due = self.heard_at + self.watched()?;

@@ -115,7 +115,7 @@ impl Relay {
                     peer.cut_relayed();
                 }
             }
-            Command::Bridge { a, b } => self.bridge(*a, *b),
+            Command::Bridge { a, b } => self.bridge(now, *a, *b),
             Command::Unbridge { port } => {
                 if let Some(&place) = self.places.get(port) {
                     self.unbridge(place);
@@ -263,7 +263,7 @@ impl Relay {
         self.events.pop_front()
     }
 
-    fn bridge(&mut self, a: PortId, b: PortId) {
+    fn bridge(&mut self, now: Instant, a: PortId, b: PortId) {
         let (Some(&a), Some(&b)) = (self.places.get(&a), self.places.get(&b)) else { return };
         if a == b {
             return;
@@ -277,6 +277,7 @@ impl Relay {
             if let Some(port) = self.place(Some(place)) {
                 port.cut();
                 port.peer = Some(peer);
+                port.expect_speech(now);
             }
         }
     }

@@ -170,6 +170,33 @@ fn silence_is_told_once_per_episode_and_only_while_we_listen() {
 }
 
 #[test]
+fn who_has_been_silent_before_a_bridge_has_the_whole_time_again_and_is_told_again() {
+    let mut room = Room::new();
+    let silence = Some(Duration::from_secs(30));
+    let silent = |port| Event::Silent { port };
+    for port in [A, B] {
+        let remote = Phone::new(port).remote();
+        room.tells(Command::Connect { port, remote, silence });
+    }
+    // A waits in silence and is told of to nobody who listens; B answers a moment before its own time is up.
+    room.passes(Duration::from_secs(29));
+    let remote = Phone::new(B).remote();
+    room.tells(Command::Connect { port: B, remote, silence: None });
+    room.passes(Duration::from_secs(20));
+    assert_eq!(room.events, [silent(A)]);
+    let remote = Phone::new(B).remote();
+    room.tells(Command::Connect { port: B, remote, silence });
+    room.passes(Duration::from_secs(29));
+    room.tells(Command::Bridge { a: A, b: B });
+    room.passes(Duration::from_millis(29_999));
+    assert_eq!(room.events, [silent(A)]);
+    room.passes(Duration::from_secs(30));
+    assert_eq!(room.events.len(), 3);
+    assert!(room.events.contains(&silent(B)));
+    assert_eq!(room.events.iter().filter(|&event| *event == silent(A)).count(), 2);
+}
+
+#[test]
 fn reports_come_about_every_five_seconds_and_say_what_was_lost() {
     let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
     let start = room.now;
