@@ -292,6 +292,8 @@ pub struct Statistics {
     pub lost: u64,
     /// From a source that is not the far side or still on probation, not RTP, or of a payload type that was not agreed.
     pub refused: u64,
+    /// Keys that came faster than anybody presses them, and were not told.
+    pub unheeded: u64,
 }
 
 #[cfg(test)]

@@ -32,6 +32,11 @@ const STATIC: [(u8, Content); 2] =
 /// No packet has this payload type.
 const UNUSED: (u8, Content) = (u8::MAX, Content::Unknown);
 
+/// A key takes so long at least: 40 ms of tone (ITU-T Q.24); more often none is told,
+const KEY: Duration = Duration::from_millis(40);
+/// but so many at once, which a jam in the network may have held back.
+const KEYS_AT_ONCE: u32 = 25;
+
 /// What a packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Content {
@@ -72,6 +77,8 @@ pub(super) struct Port {
     latch: Latch,
     reception: Option<(u32, Reception)>,
     presses: Presses,
+    /// When all keys so far would have been pressed one after the other.
+    keys_until: Instant,
     heard_at: Instant,
     out: Outgoing,
     playing: Option<Playing>,
@@ -98,6 +105,7 @@ impl Port {
             latch: Latch::default(),
             reception: None,
             presses: Presses::default(),
+            keys_until: now,
             heard_at: now,
             out: Outgoing::new(ssrc),
             playing: None,
@@ -205,10 +213,22 @@ impl Port {
             }
             Content::Event | Content::Nothing | Content::Unknown => None,
         };
+        let digit = digit.filter(|_| self.heeds_key(now));
         if begins {
             self.aim();
         }
         Some(Taken { header, content, begins, digit })
+    }
+
+    /// Whether a key that begins now is told: every one is an input of the whole switch.
+    fn heeds_key(&mut self, now: Instant) -> bool {
+        let until = self.keys_until.max(now) + KEY;
+        let heeded = until <= now + KEY * KEYS_AT_ONCE;
+        match heeded {
+            true => self.keys_until = until,
+            false => self.statistics.unheeded += 1,
+        }
+        heeded
     }
 
     /// Makes a packet that the other side took one of this side's stream. Gives where to and how long; `None`: it is not for this side.

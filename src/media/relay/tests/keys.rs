@@ -108,6 +108,29 @@ fn keys_survive_loss_and_disorder() {
 }
 
 #[test]
+fn keys_faster_than_fingers_are_not_told_but_a_jam_of_them_is() {
+    let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
+    let mut presses = |room: &mut Room, count: u32, every: Duration| {
+        for _ in 0..count {
+            a.reports(room, true, [1, 10, 0, 160]);
+            a.timestamp = a.timestamp.wrapping_add(800);
+            room.now += every;
+        }
+        std::mem::take(&mut room.events).len()
+    };
+    assert_eq!(presses(&mut room, 20, Duration::ZERO), 20);
+    assert_eq!(presses(&mut room, 1_000, Duration::from_millis(50)), 1_000);
+    let flood = presses(&mut room, 20_000, Duration::from_micros(100));
+    assert!(
+        (50..=75).contains(&flood),
+        "two seconds of 40 ms each, and what a jam may bring: {flood}"
+    );
+    room.now += PIECE * 2;
+    assert_eq!(presses(&mut room, 100, Duration::from_millis(50)), 100, "told again at once");
+    assert_eq!(room.closes(A).unheeded, 20_000 - flood as u64);
+}
+
+#[test]
 fn keys_are_kept_from_a_leg_that_has_not_agreed_to_them() {
     let (mut room, mut a, b) = Room::bridged(Phone::new(A), Phone::new(B));
     room.connects(B, Remote { telephone_event: None, ..b.remote() });
