@@ -89,6 +89,10 @@ pub(super) struct Port {
     watch_at: Option<Instant>,
     report_at: Instant,
     reports: u64,
+    /// Packets sent by the last report, and by the one before it.
+    sent_by_report: [u64; 2],
+    /// Packets received by the last report.
+    received_by_report: u64,
     rtcp_from: Option<SocketAddr>,
     last_report: Option<(u32, Instant)>,
 }
@@ -117,6 +121,8 @@ impl Port {
             // The first report comes in half the time (RFC 3550 §6.2).
             report_at: now + jittered(REPORT_INTERVAL / 2, ssrc, 0),
             reports: 0,
+            sent_by_report: [0; 2],
+            received_by_report: 0,
             rtcp_from: None,
             last_report: None,
         }
@@ -368,8 +374,15 @@ impl Port {
         let ssrc = self.out.ssrc();
         self.reports += 1;
         self.report_at = now + jittered(REPORT_INTERVAL, ssrc, self.reports);
+        // A sender is who has sent since the report before the last (RFC 3550 §6.3.8); who was heard since the last is reported on (§6.4).
+        let (sent, received) = (self.out.packets(), self.statistics.received);
+        let sends = sent > self.sent_by_report[1];
+        let hears = received > self.received_by_report;
+        self.sent_by_report = [sent, self.sent_by_report[0]];
+        self.received_by_report = received;
         let Some(to) = self.report_to() else { return };
-        let sender = self.out.sender(now, Ntp::elapsed(now.saturating_duration_since(self.opened)));
+        let elapsed = Ntp::elapsed(now.saturating_duration_since(self.opened));
+        let sender = if sends { self.out.sender(now, elapsed) } else { None };
         let (last_report, since_last_report) = match self.last_report {
             Some((middle, at)) => {
                 let since = now.saturating_duration_since(at);
@@ -377,15 +390,16 @@ impl Port {
             }
             None => (0, 0),
         };
-        let block = self.reception.as_mut().map(|(theirs, reception)| rtcp::Block {
-            ssrc: *theirs,
-            fraction_lost: reception.fraction_lost(),
-            lost: u32::try_from(reception.lost()).unwrap_or(u32::MAX),
-            highest: reception.highest(),
-            jitter: reception.jitter(),
-            last_report,
-            since_last_report,
-        });
+        let block =
+            self.reception.as_mut().filter(|_| hears).map(|(theirs, reception)| rtcp::Block {
+                ssrc: *theirs,
+                fraction_lost: reception.fraction_lost(),
+                lost: u32::try_from(reception.lost()).unwrap_or(u32::MAX),
+                highest: reception.highest(),
+                jitter: reception.jitter(),
+                last_report,
+                since_last_report,
+            });
         let mut room = [0; rtcp::LONGEST];
         let length = rtcp::write(&mut room, ssrc, mix(mix(u64::from(ssrc))), sender, block);
         send(to, &room[..length]);

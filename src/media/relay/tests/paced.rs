@@ -228,6 +228,35 @@ fn reports_come_about_every_five_seconds_and_say_what_was_lost() {
 }
 
 #[test]
+fn who_no_longer_sends_reports_as_a_receiver_and_not_on_who_is_no_longer_heard() {
+    let (mut room, mut a, mut b) = Room::bridged(Phone::new(A), Phone::new(B));
+    let mut reports = |room: &mut Room, speaks: [bool; 2]| {
+        for _ in 0..1_500 {
+            if speaks[0] {
+                a.says(room, 1);
+            }
+            if speaks[1] {
+                b.says(room, 1);
+            }
+            room.passes(PIECE);
+        }
+        let all = std::mem::take(&mut room.sent).into_iter();
+        let to_a = all.filter(|sent| sent.component == Component::Rtcp && sent.port == A);
+        let kinds: Vec<[u8; 2]> = to_a.map(|sent| [sent.bytes[0], sent.bytes[1]]).collect();
+        assert!(kinds.len() >= 4, "{kinds:?}");
+        kinds
+    };
+    let last = |kinds: Vec<[u8; 2]>| kinds[kinds.len() - 1];
+    assert_eq!(last(reports(&mut room, [true, true])), [0x81, 200]);
+    let fading = reports(&mut room, [true, false]);
+    assert_eq!(fading[0], [0x81, 200], "it still has sent since the report before the last");
+    assert_eq!(last(fading), [0x81, 201]);
+    assert_eq!(last(reports(&mut room, [false, true])), [0x80, 200]);
+    assert_eq!(last(reports(&mut room, [false, false])), [0x80, 201]);
+    assert_eq!(last(reports(&mut room, [true, true])), [0x81, 200]);
+}
+
+#[test]
 fn their_reports_are_never_passed_on_and_a_goodbye_ends_nothing() {
     let (mut room, mut a, b) = Room::bridged(Phone::new(A), Phone::new(B));
     a.says(&mut room, 1);
@@ -267,6 +296,7 @@ fn our_reports_cite_theirs_and_go_where_rtp_proved_the_way() {
     let length = rtcp::write(&mut space, a.ssrc, 1, Some(sender), None);
     let heard_at = room.now;
     room.relay.receive(room.now, A, Component::Rtcp, from, &mut space[..length]);
+    a.says(&mut room, 1);
     room.passes(Duration::from_secs(10));
     let report = room.sent.iter().find(|sent| to_a(sent)).expect("reports go there now");
     assert_eq!(report.to, from);
