@@ -66,9 +66,10 @@ fn time(criterion: &mut Criterion) {
     let start = Instant::now();
     let mut relay = Relay::new(Arc::new(Library::default()));
     let from = |leg: u64| SocketAddr::new(LOOPBACK, 20_000 + 2 * leg as u16);
+    let mut places = Vec::new();
     for leg in 0..2 * CALLS {
         let (port, silence) = (PortId(leg), Some(Duration::from_secs(30)));
-        relay.open(start, port, leg as u32);
+        places.extend(relay.open(start, port, leg as u32));
         relay.command(start, &Command::Connect { port, remote: remote(from(leg)), silence });
         if leg % 2 == 1 {
             relay.command(start, &Command::Bridge { a: PortId(leg - 1), b: port });
@@ -89,7 +90,8 @@ fn time(criterion: &mut Criterion) {
             let mut room = [0x55; 172];
             packet::write(&mut room, fresh, &[0x55; 160]).expect("it fits");
             let now = start + Duration::from_millis(20 * round);
-            let send = relay.receive(now, PortId(leg), Component::Rtp, from(leg), &mut room);
+            let place = places[leg as usize];
+            let send = relay.receive_at(now, place, Component::Rtp, from(leg), &mut room);
             black_box(send).expect("it is bridged")
         });
     });

@@ -186,6 +186,20 @@ fn legs_of_two_workers_are_brought_together() {
 }
 
 #[test]
+fn a_port_in_the_place_of_another_has_its_own_sockets() {
+    let mut node = Node::start(6, (30_000, 30_099), 1, Library::default());
+    let (_, mut b) = (node.phone(1), node.phone(2));
+    node.close(1);
+    let mut c = node.phone(3);
+    node.command(Command::Bridge { a: PortId(2), b: PortId(3) });
+    node.open(4);
+    node.close(4);
+    talk(&mut b, &mut c);
+    assert_eq!((node.close(2).received, node.close(3).received), (20, 20));
+    node.stop();
+}
+
+#[test]
 fn a_full_range_refuses_and_a_closed_port_can_be_had_again() {
     let mut node = Node::start(3, (30_000, 30_003), 1, Library::default());
     assert!(matches!(node.open(1), Event::Opened { .. }));

@@ -1,7 +1,7 @@
 //! One media thread: its ports' sockets in one epoll, and the relay that decides. In the steady state a packet costs one receive, one
 //! send and its share of a wait; no allocation, no lock, no other thread.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use rustix::net::{RecvFlags, SendFlags, recvfrom, sendto};
 
 use super::ports::Pair;
 use crate::media::prompt::Library;
-use crate::media::relay::{Component, Relay, Released, Send};
+use crate::media::relay::{Component, Place, Relay, Released, Send};
 use crate::media::tap::Tap;
 use crate::media::{Command, Event, PortId, RecordingId};
 
@@ -31,6 +31,9 @@ const BACKLOG: usize = 100_000;
 
 /// The number of the wake-up among the sockets.
 const WAKE: u64 = u64::MAX;
+
+/// The number of the sockets of a port whose opening is still among the orders: their packets wake the worker too.
+const NEWCOMER: u64 = u64::MAX - 1;
 
 /// What a worker is asked for.
 #[derive(Debug)]
@@ -81,18 +84,17 @@ impl Mailbox {
 
     /// Leaves the opening of a port whose packets the worker is woken by from now on.
     pub(super) fn open(&self, port: PortId, ssrc: u32, pair: Pair) -> rustix::io::Result<()> {
-        watch(&self.epoll, port, &pair)?;
+        let newcomer = EventData::new_u64(NEWCOMER);
+        epoll::add(&self.epoll, &pair.rtp, newcomer, EventFlags::IN)?;
+        epoll::add(&self.epoll, &pair.rtcp, newcomer, EventFlags::IN)?;
         self.leave(Order::Open { port, ssrc, pair });
         Ok(())
     }
 }
 
-/// Has `epoll` tell of a port's packets, by its number and whether they are RTCP. Sockets that are closed leave it by themselves.
-fn watch(epoll: &OwnedFd, port: PortId, pair: &Pair) -> rustix::io::Result<()> {
-    let number = EventData::new_u64(2 * port.0);
-    epoll::add(epoll, &pair.rtp, number, EventFlags::IN)?;
-    let number = EventData::new_u64(2 * port.0 + 1);
-    epoll::add(epoll, &pair.rtcp, number, EventFlags::IN)
+/// The number under which epoll tells of a socket's packets, so that they are looked up in no map.
+fn number(place: Place, component: Component) -> EventData {
+    EventData::new_u64(2 * place.0 as u64 + u64::from(component == Component::Rtcp))
 }
 
 fn unwatch(epoll: &OwnedFd, pair: &Pair) {
@@ -153,9 +155,8 @@ impl Worker {
             let mut woken = false;
             for event in ready.drain(..) {
                 match event.data.u64() {
-                    WAKE => woken = true,
-                    // Of a port whose opening is among the orders.
-                    number => woken |= !self.receive(now, number, &mut packet),
+                    WAKE | NEWCOMER => woken = true,
+                    number => self.receive(now, number, &mut packet),
                 }
             }
             self.tick(now);
@@ -184,19 +185,18 @@ impl Worker {
         })
     }
 
-    /// One packet of a socket that has some; `false` if it is not known yet. Level-triggered: if there are more, the next wait says so.
-    fn receive(&mut self, now: Instant, number: u64, packet: &mut [u8; MTU]) -> bool {
-        let port = PortId(number / 2);
-        let Some(pair) = self.sockets.0.get(&port) else { return false };
+    /// One packet of a socket that has some. Level-triggered: if there are more, the next wait says so.
+    fn receive(&mut self, now: Instant, number: u64, packet: &mut [u8; MTU]) {
+        let place = Place((number / 2) as usize);
         let component = if number % 2 == 0 { Component::Rtp } else { Component::Rtcp };
+        let Some(pair) = self.sockets.at(place) else { return };
         if let Ok((_, length, Some(from))) =
             recvfrom(pair.of(component), &mut packet[..], RecvFlags::TRUNC)
             && let (Some(bytes), Ok(from)) = (packet.get_mut(..length), SocketAddr::try_from(from))
-            && let Some(send) = self.relay.receive(now, port, component, from, bytes)
+            && let Some(send) = self.relay.receive_at(now, place, component, from, bytes)
         {
             self.sockets.send(&send, &packet[..send.length]);
         }
-        true
     }
 
     fn tick(&mut self, now: Instant) {
@@ -232,15 +232,19 @@ impl Worker {
         let now = Instant::now();
         match order {
             Order::Open { port, ssrc, pair } => {
-                self.sockets.0.insert(port, pair);
-                self.relay.open(now, port, ssrc);
+                if let Some(place) = self.relay.open(now, port, ssrc) {
+                    let epoll = Arc::clone(&self.epoll);
+                    self.settle(port, place, pair, |socket, number| {
+                        epoll::modify(&epoll, socket, number, EventFlags::IN)
+                    });
+                }
             }
             Order::Command(command) => {
-                self.relay.command(now, &command);
                 if let Command::Close { port } = command {
                     // The sockets are closed before `Closed` is told.
-                    drop(self.sockets.0.remove(&port));
+                    drop(self.take_sockets(port));
                 }
+                self.relay.command(now, &command);
                 // A prompt begins now, not when the next packet happens to come.
                 self.tick(now);
             }
@@ -249,7 +253,7 @@ impl Worker {
             }
             Order::Untap(recording) => self.relay.untap(recording),
             Order::Release { port, to } => {
-                let pair = self.sockets.0.remove(&port);
+                let pair = self.take_sockets(port);
                 if let Some(pair) = &pair {
                     unwatch(&self.epoll, pair);
                 }
@@ -266,24 +270,60 @@ impl Worker {
         if self.awaited == Some(port) {
             self.awaited = None;
         }
-        if let Some((released, pair)) = come {
-            self.relay.adopt(released);
-            if let Err(refused) = watch(&self.epoll, port, &pair) {
-                tracing::error!(port = port.0, %refused, "a port is lost between two media workers");
-            }
-            self.sockets.0.insert(port, pair);
+        if let Some((released, pair)) = come
+            && let Some(place) = self.relay.adopt(released)
+        {
+            let epoll = Arc::clone(&self.epoll);
+            self.settle(port, place, pair, |socket, number| {
+                epoll::add(&epoll, socket, number, EventFlags::IN)
+            });
         }
+    }
+
+    /// Keeps a port's sockets where the relay keeps the port; `watch` has epoll tell of them under the number of that place.
+    fn settle(
+        &mut self,
+        port: PortId,
+        place: Place,
+        pair: Pair,
+        watch: impl Fn(&OwnedFd, EventData) -> rustix::io::Result<()>,
+    ) {
+        for component in [Component::Rtp, Component::Rtcp] {
+            if let Err(refused) = watch(pair.of(component), number(place, component)) {
+                tracing::error!(port = port.0, %refused, "a media port will not hear its far side");
+            }
+        }
+        self.sockets.put(place, pair);
+    }
+
+    fn take_sockets(&mut self, port: PortId) -> Option<Pair> {
+        self.sockets.take(self.relay.place_of(port)?)
     }
 }
 
-/// The sockets of a worker.
+/// The sockets of a worker, in the places of their ports.
 #[derive(Debug, Default)]
-struct Sockets(BTreeMap<PortId, Pair>);
+struct Sockets(Vec<Option<Pair>>);
 
 impl Sockets {
+    fn at(&self, place: Place) -> Option<&Pair> {
+        self.0.get(place.0)?.as_ref()
+    }
+
+    fn put(&mut self, place: Place, pair: Pair) {
+        if self.0.len() <= place.0 {
+            self.0.resize_with(place.0 + 1, || None);
+        }
+        self.0[place.0] = Some(pair);
+    }
+
+    fn take(&mut self, place: Place) -> Option<Pair> {
+        self.0.get_mut(place.0)?.take()
+    }
+
     /// Sends or, if the system will not take it now, drops: late audio is worth nothing.
     fn send(&self, send: &Send, bytes: &[u8]) {
-        let Some(pair) = self.0.get(&send.port) else { return };
+        let Some(pair) = self.at(send.place) else { return };
         let _ = sendto(pair.of(send.component), bytes, SendFlags::empty(), &send.to);
     }
 }

@@ -122,7 +122,9 @@ proptest! {
         for deed in deeds {
             match deed {
                 Deed::Command(command) => room.tells(command),
-                Deed::Open(port) => room.relay.open(room.now, port, port.0 as u32),
+                Deed::Open(port) => {
+                    room.relay.open(room.now, port, port.0 as u32);
+                }
                 Deed::Close(port) => room.tells(Command::Close { port }),
                 Deed::Tap(a, b) => {
                     let (into, listener) = tap(Samples(1_000));
