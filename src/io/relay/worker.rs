@@ -1,7 +1,7 @@
 //! One media thread: its ports' sockets in one epoll, and the relay that decides. In the steady state a packet costs one receive, one
 //! send and its share of a wait; no allocation, no lock, no other thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -108,6 +108,15 @@ pub(super) fn start(
     library: Arc<Library>,
     events: tokio::sync::mpsc::Sender<Event>,
 ) -> std::io::Result<(Mailbox, JoinHandle<()>)> {
+    let (mailbox, worker) = prepare(library, events)?;
+    let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
+    Ok((mailbox, thread))
+}
+
+fn prepare(
+    library: Arc<Library>,
+    events: tokio::sync::mpsc::Sender<Event>,
+) -> std::io::Result<(Mailbox, Worker)> {
     let (orders, inbox) = channel();
     let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
     let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
@@ -118,21 +127,22 @@ pub(super) fn start(
         inbox,
         awaited: None,
         waiting: VecDeque::new(),
+        early: BTreeSet::new(),
         relay: Relay::new(library),
         sockets: Sockets::default(),
         outbox: Outbox { events, backlog: VecDeque::new(), full: false },
     };
-    let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
-    Ok((Mailbox { orders, wake, epoll }, thread))
+    Ok((Mailbox { orders, wake, epoll }, worker))
 }
 
 struct Worker {
     epoll: Arc<OwnedFd>,
     wake: Arc<OwnedFd>,
     inbox: Receiver<Order>,
-    /// The port without which no order is carried out, and the orders.
+    /// The port without which no order is carried out, the orders, and the ports that have come before their own turn to be awaited.
     awaited: Option<PortId>,
     waiting: VecDeque<Order>,
+    early: BTreeSet<PortId>,
     relay: Relay,
     sockets: Sockets,
     outbox: Outbox,
@@ -260,7 +270,11 @@ impl Worker {
                 to.leave(Order::Adopt(port, self.relay.release(port).zip(pair)));
                 to.ring();
             }
-            Order::Await(port) => self.awaited = Some(port),
+            Order::Await(port) => {
+                if !self.early.remove(&port) {
+                    self.awaited = Some(port);
+                }
+            }
             Order::Adopt(port, come) => self.adopt(port, come),
             Order::Stop => {}
         }
@@ -269,6 +283,8 @@ impl Worker {
     fn adopt(&mut self, port: PortId, come: Option<(Released, Pair)>) {
         if self.awaited == Some(port) {
             self.awaited = None;
+        } else {
+            self.early.insert(port);
         }
         if let Some((released, pair)) = come
             && let Some(place) = self.relay.adopt(released)
@@ -356,5 +372,28 @@ impl Outbox {
                 Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_comes_before_it_is_awaited_is_not_awaited_for_ever() {
+        let (events, _heard) = tokio::sync::mpsc::channel(4);
+        let (mailbox, mut worker) = prepare(Arc::default(), events).expect("an epoll");
+        let (a, b, c) = (PortId(1), PortId(2), PortId(3));
+        // Three workers: the second to be awaited may be the first to come.
+        for order in [Order::Await(a), Order::Await(b), Order::Adopt(b, None)] {
+            mailbox.leave(order);
+        }
+        assert!(worker.obey());
+        assert_eq!(worker.awaited, Some(a));
+        for order in [Order::Adopt(a, None), Order::Await(c)] {
+            mailbox.leave(order);
+        }
+        assert!(worker.obey());
+        assert_eq!((worker.awaited, worker.waiting.len(), worker.early.len()), (Some(c), 0, 0));
     }
 }
