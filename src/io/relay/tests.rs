@@ -228,6 +228,48 @@ fn no_port_is_made_to_talk_to_another_of_ours() {
 }
 
 #[test]
+fn a_dead_worker_gets_no_ports_and_those_it_had_can_be_closed() {
+    let mut node = Node::start(7, (30_000, 30_099), 2, Library::default());
+    for port in 0..4 {
+        assert!(matches!(node.open(port), Event::Opened { .. }));
+    }
+    // As if it had panicked.
+    let mailbox = &node.media.front.workers[0].mailbox;
+    mailbox.leave(Order::Stop);
+    mailbox.ring();
+    node.media.threads.remove(0).join().expect("it stops");
+
+    let (address, near) = (node.host, Some(PortId(0)));
+    let beside = Command::Open { port: PortId(9), near, address, ssrc: 9 };
+    let refused = node.media.command(beside).expect("an answer");
+    assert!(matches!(refused, Event::OpenFailed { port: PortId(9), .. }), "{refused:?}");
+    for port in 4..8 {
+        assert!(matches!(node.open(port), Event::Opened { .. }));
+        assert_eq!(node.media.front.ports[&PortId(port)].worker, 1);
+    }
+    for port in [0, 2].map(PortId) {
+        let closed = node.media.command(Command::Close { port });
+        assert_eq!(closed, Some(Event::Closed { port, statistics: Statistics::default() }));
+    }
+    node.close(1);
+    node.stop();
+}
+
+#[test]
+fn with_no_worker_left_no_port_opens() {
+    let mut node = Node::start(8, (30_000, 30_099), 1, Library::default());
+    let mailbox = &node.media.front.workers[0].mailbox;
+    mailbox.leave(Order::Stop);
+    mailbox.ring();
+    node.media.threads.remove(0).join().expect("it stops");
+    for port in 0..2 {
+        assert!(matches!(node.open(port), Event::OpenFailed { .. }));
+    }
+    assert!(!node.media.front.pairs.holds(SocketAddr::new(node.host, 30_000)));
+    node.stop();
+}
+
+#[test]
 fn events_wait_while_the_switch_has_no_room() {
     let mut node = Node::start(5, (30_000, 30_199), 1, Library::default());
     for port in 0..50 {

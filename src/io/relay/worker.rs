@@ -18,7 +18,7 @@ use super::ports::Pair;
 use crate::media::prompt::Library;
 use crate::media::relay::{Component, Place, Relay, Released, Send};
 use crate::media::tap::Tap;
-use crate::media::{Command, Event, PortId, RecordingId};
+use crate::media::{Command, Event, PortId, RecordingId, Statistics};
 
 /// Packets are read in rounds of so many; one look at the clock serves a round.
 const ROUND: usize = 64;
@@ -52,13 +52,10 @@ pub(super) enum Order {
     },
     Untap(RecordingId),
     /// Give the port to another worker, which has been told to `Await` it.
-    Release {
-        port: PortId,
-        to: Mailbox,
-    },
+    Release(Handover),
     /// All further orders wait until the port has come.
     Await(PortId),
-    /// It comes; `None` if it had been closed.
+    /// It comes; `None` if it is lost.
     Adopt(PortId, Option<(Released, Pair)>),
     Stop,
 }
@@ -72,9 +69,9 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Leaves an order, which is found when the worker next looks. One that is gone has been stopped, and nobody waits for it.
-    pub(super) fn leave(&self, order: Order) {
-        let _ = self.orders.send(order);
+    /// Leaves an order, which is found when the worker next looks. `false` if the worker is gone.
+    pub(super) fn leave(&self, order: Order) -> bool {
+        self.orders.send(order).is_ok()
     }
 
     /// Has the worker look.
@@ -82,13 +79,32 @@ impl Mailbox {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Leaves the opening of a port whose packets the worker is woken by from now on.
-    pub(super) fn open(&self, port: PortId, ssrc: u32, pair: Pair) -> rustix::io::Result<()> {
+    /// Has the worker woken by the packets of a port whose opening is left here next.
+    pub(super) fn watch(&self, pair: &Pair) -> rustix::io::Result<()> {
         let newcomer = EventData::new_u64(NEWCOMER);
         epoll::add(&self.epoll, &pair.rtp, newcomer, EventFlags::IN)?;
-        epoll::add(&self.epoll, &pair.rtcp, newcomer, EventFlags::IN)?;
-        self.leave(Order::Open { port, ssrc, pair });
-        Ok(())
+        epoll::add(&self.epoll, &pair.rtcp, newcomer, EventFlags::IN)
+    }
+}
+
+/// A port to be given to another worker. Dropped undone, as by a worker that dies, it says so: the other one waits for it.
+#[derive(Debug)]
+pub(super) struct Handover {
+    port: PortId,
+    to: Mailbox,
+    come: Option<(Released, Pair)>,
+}
+
+impl Handover {
+    pub(super) fn new(port: PortId, to: Mailbox) -> Handover {
+        Handover { port, to, come: None }
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        self.to.leave(Order::Adopt(self.port, self.come.take()));
+        self.to.ring();
     }
 }
 
@@ -250,9 +266,15 @@ impl Worker {
                 }
             }
             Order::Command(command) => {
-                if let Command::Close { port } = command {
+                match command {
+                    Command::Close { port } if self.relay.place_of(port).is_none() => {
+                        // It was lost with a worker that died.
+                        let statistics = Statistics::default();
+                        self.outbox.push(Event::Closed { port, statistics });
+                    }
                     // The sockets are closed before `Closed` is told.
-                    drop(self.take_sockets(port));
+                    Command::Close { port } => drop(self.take_sockets(port)),
+                    _ => {}
                 }
                 self.relay.command(now, &command);
                 // A prompt begins now, not when the next packet happens to come.
@@ -262,13 +284,12 @@ impl Worker {
                 self.relay.tap(recording, customer, agent, tap);
             }
             Order::Untap(recording) => self.relay.untap(recording),
-            Order::Release { port, to } => {
-                let pair = self.take_sockets(port);
+            Order::Release(mut handover) => {
+                let pair = self.take_sockets(handover.port);
                 if let Some(pair) = &pair {
                     unwatch(&self.epoll, pair);
                 }
-                to.leave(Order::Adopt(port, self.relay.release(port).zip(pair)));
-                to.ring();
+                handover.come = self.relay.release(handover.port).zip(pair);
             }
             Order::Await(port) => {
                 if !self.early.remove(&port) {
@@ -395,5 +416,25 @@ mod tests {
         }
         assert!(worker.obey());
         assert_eq!((worker.awaited, worker.waiting.len(), worker.early.len()), (Some(c), 0, 0));
+    }
+
+    #[test]
+    fn a_port_that_dies_with_its_worker_is_not_awaited_for_ever_and_can_be_closed() {
+        let (events, mut heard) = tokio::sync::mpsc::channel(4);
+        let (dying, last) = prepare(Arc::default(), events.clone()).expect("an epoll");
+        let (mailbox, mut worker) = prepare(Arc::default(), events).expect("an epoll");
+        for port in [PortId(1), PortId(2)] {
+            mailbox.leave(Order::Await(port));
+        }
+        mailbox.leave(Order::Command(Command::Close { port: PortId(1) }));
+        // One has its orders still, the other is gone.
+        assert!(dying.leave(Order::Release(Handover::new(PortId(1), mailbox.clone()))));
+        drop(last);
+        assert!(!dying.leave(Order::Release(Handover::new(PortId(2), mailbox))));
+        assert!(worker.obey());
+        assert_eq!(worker.awaited, None);
+        worker.outbox.flush();
+        let closed = Event::Closed { port: PortId(1), statistics: Statistics::default() };
+        assert_eq!(heard.try_recv(), Ok(closed));
     }
 }
