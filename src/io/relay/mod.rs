@@ -11,6 +11,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -39,6 +40,8 @@ pub struct Media {
 struct Front {
     workers: Vec<Worker>,
     pairs: Pairs,
+    /// Pairs that the workers have closed.
+    closed: Receiver<SocketAddr>,
     hosts: [Host; 2],
     ports: BTreeMap<PortId, Port>,
     /// The far sides of the ports, by their port number.
@@ -109,17 +112,20 @@ impl Media {
     ) -> io::Result<Media> {
         let library = Arc::new(library);
         let writers = Writers::start(recordings, WRITERS, events.clone())?;
+        let (free, closed) = channel();
         let mut started = Vec::new();
         let mut threads = Vec::new();
         for number in 0..workers.max(1) {
             let name = format!("media-{number}");
-            let (mailbox, thread) = worker::start(name, Arc::clone(&library), events.clone())?;
+            let (mailbox, thread) =
+                worker::start(name, Arc::clone(&library), events.clone(), free.clone())?;
             started.push(Worker { mailbox, ports: 0, unheard: false, lives: true });
             threads.push(thread);
         }
         let front = Front {
             workers: started,
             pairs: Pairs::new(rtp.ports),
+            closed,
             hosts: [0, 1].map(|profile| Host {
                 advertised: rtp.advertise[profile],
                 bound: rtp.bind[profile],
@@ -232,6 +238,9 @@ impl Front {
         address: IpAddr,
         ssrc: u32,
     ) -> Result<SocketAddr, String> {
+        for rtp in self.closed.try_iter() {
+            self.pairs.release(rtp);
+        }
         // A pair that a far side is said to have would have us talk to ourselves.
         let (spoken_to, hosts) = (&self.spoken_to, &self.hosts);
         let is_spoken_to = |rtp: SocketAddr| {
@@ -267,9 +276,12 @@ impl Front {
         }
         let worker = &mut self.workers[known.worker];
         worker.ports -= 1;
-        let told = worker.order(Order::Command(Command::Close { port }));
+        // The pair is free when the worker has closed it.
+        if worker.order(Order::Command(Command::Close { port })) {
+            return None;
+        }
         self.pairs.release(known.rtp);
-        (!told).then(|| Event::Closed { port, statistics: Statistics::default() })
+        Some(Event::Closed { port, statistics: Statistics::default() })
     }
 
     /// Crosses two ports, after handing one over if they are at two workers: the one that is not recorded.

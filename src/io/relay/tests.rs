@@ -211,6 +211,29 @@ fn a_full_range_refuses_and_a_closed_port_can_be_had_again() {
 }
 
 #[test]
+fn pairs_that_are_about_to_be_closed_do_not_hide_the_one_that_is_free() {
+    let mut node = Node::start(9, (30_000, 30_199), 1, Library::default());
+    for port in 0..100 {
+        assert!(matches!(node.open(port), Event::Opened { .. }));
+    }
+    let free = node.media.front.ports[&PortId(99)].rtp;
+    node.close(99);
+    for port in (0..99).map(PortId) {
+        // The worker does not hear of it before the end of the turn.
+        assert_eq!(node.media.command(Command::Close { port }), None);
+    }
+    assert_eq!(node.open(100), Event::Opened { port: PortId(100), rtp: free });
+    let Event::OpenFailed { cause, .. } = node.open(101) else { panic!("none is free") };
+    assert!(cause.contains("no free pair"), "{cause}");
+    node.media.deliver();
+    for _ in 0..99 {
+        assert!(matches!(node.hears(), Event::Closed { .. }));
+    }
+    assert!(matches!(node.open(102), Event::Opened { .. }));
+    node.stop();
+}
+
+#[test]
 fn no_port_is_made_to_talk_to_another_of_ours() {
     let mut node = Node::start(4, (30_000, 30_007), 1, Library::default());
     let Event::Opened { rtp: first, .. } = node.open(1) else { panic!("the port opens") };

@@ -118,13 +118,14 @@ fn unwatch(epoll: &OwnedFd, pair: &Pair) {
     let _ = epoll::delete(epoll, &pair.rtcp);
 }
 
-/// Starts a worker.
+/// Starts a worker. It says in `closed` which pairs are free again.
 pub(super) fn start(
     name: String,
     library: Arc<Library>,
     events: tokio::sync::mpsc::Sender<Event>,
+    closed: Sender<SocketAddr>,
 ) -> std::io::Result<(Mailbox, JoinHandle<()>)> {
-    let (mailbox, worker) = prepare(library, events)?;
+    let (mailbox, worker) = prepare(library, events, closed)?;
     let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
     Ok((mailbox, thread))
 }
@@ -132,6 +133,7 @@ pub(super) fn start(
 fn prepare(
     library: Arc<Library>,
     events: tokio::sync::mpsc::Sender<Event>,
+    closed: Sender<SocketAddr>,
 ) -> std::io::Result<(Mailbox, Worker)> {
     let (orders, inbox) = channel();
     let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
@@ -146,6 +148,7 @@ fn prepare(
         early: BTreeSet::new(),
         relay: Relay::new(library),
         sockets: Sockets::default(),
+        closed,
         outbox: Outbox { events, backlog: VecDeque::new(), full: false },
     };
     Ok((Mailbox { orders, wake, epoll }, worker))
@@ -161,6 +164,7 @@ struct Worker {
     early: BTreeSet<PortId>,
     relay: Relay,
     sockets: Sockets,
+    closed: Sender<SocketAddr>,
     outbox: Outbox,
 }
 
@@ -272,8 +276,14 @@ impl Worker {
                         let statistics = Statistics::default();
                         self.outbox.push(Event::Closed { port, statistics });
                     }
-                    // The sockets are closed before `Closed` is told.
-                    Command::Close { port } => drop(self.take_sockets(port)),
+                    // The sockets are closed before the pair is free and `Closed` is told.
+                    Command::Close { port } => {
+                        if let Some(pair) = self.take_sockets(port) {
+                            let address = pair.address;
+                            drop(pair);
+                            let _ = self.closed.send(address);
+                        }
+                    }
                     _ => {}
                 }
                 self.relay.command(now, &command);
@@ -403,7 +413,7 @@ mod tests {
     #[test]
     fn a_port_that_comes_before_it_is_awaited_is_not_awaited_for_ever() {
         let (events, _heard) = tokio::sync::mpsc::channel(4);
-        let (mailbox, mut worker) = prepare(Arc::default(), events).expect("an epoll");
+        let (mailbox, mut worker) = prepare(Arc::default(), events, channel().0).expect("an epoll");
         let (a, b, c) = (PortId(1), PortId(2), PortId(3));
         // Three workers: the second to be awaited may be the first to come.
         for order in [Order::Await(a), Order::Await(b), Order::Adopt(b, None)] {
@@ -421,8 +431,8 @@ mod tests {
     #[test]
     fn a_port_that_dies_with_its_worker_is_not_awaited_for_ever_and_can_be_closed() {
         let (events, mut heard) = tokio::sync::mpsc::channel(4);
-        let (dying, last) = prepare(Arc::default(), events.clone()).expect("an epoll");
-        let (mailbox, mut worker) = prepare(Arc::default(), events).expect("an epoll");
+        let prepare = || prepare(Arc::default(), events.clone(), channel().0).expect("an epoll");
+        let ((dying, last), (mailbox, mut worker)) = (prepare(), prepare());
         for port in [PortId(1), PortId(2)] {
             mailbox.leave(Order::Await(port));
         }
