@@ -256,7 +256,8 @@ impl Front {
         let worker = &mut self.workers[worker];
         let watched = worker.mailbox.watch(&pair).map_err(|refused| refused.to_string());
         let opened = watched.and_then(|()| {
-            let left = worker.order(Order::Open { port, ssrc, pair });
+            // It need not be woken: its packets wake it, and there is nothing to tell.
+            let left = worker.leave(Order::Open { port, ssrc, pair });
             left.then_some(rtp).ok_or_else(|| "its media worker has died".to_owned())
         });
         if opened.is_err() {

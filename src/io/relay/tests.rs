@@ -157,6 +157,27 @@ fn a_caller_hears_a_prompt_and_then_the_other_side_as_one_stream() {
 }
 
 #[test]
+fn an_opening_wakes_nobody_and_the_first_packet_does() {
+    let mut library = Library::default();
+    let prompt = library.add(&[5_000; 160]);
+    let mut node = Node::start(10, (30_000, 30_099), 1, library);
+    let Event::Opened { rtp, .. } = node.open(1) else { panic!("the port opens") };
+    assert!(!node.media.front.workers[0].unheard);
+    let socket = UdpSocket::bind((node.host, 0)).expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let (port, remote) = (PortId(1), remote(socket.local_addr().expect("it is bound")));
+    let mut phone = Phone { socket, port: rtp, sequence: 0 };
+    // Ordered, but not delivered.
+    node.media.command(Command::Connect { port, remote, silence: None });
+    let play = PlayId(1);
+    node.media.command(Command::Play { port, prompt, play, repeat: Repeat::Once });
+    phone.says(1);
+    assert_eq!(phone.hears().0, g711::encode(Codec::Pcmu, 5_000));
+    assert_eq!(node.hears(), Event::Played { port, play });
+    node.stop();
+}
+
+#[test]
 fn legs_of_two_workers_are_brought_together() {
     let mut node = Node::start(2, (30_000, 30_099), 3, Library::default());
     let mut phones: Vec<Phone> = (0..6).map(|port| node.phone(port)).collect();
