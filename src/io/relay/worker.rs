@@ -218,7 +218,7 @@ impl Worker {
     /// One packet of a socket that has some. Level-triggered: if there are more, the next wait says so.
     fn receive(&mut self, now: Instant, number: u64, packet: &mut [u8; MTU]) {
         let place = Place((number / 2) as usize);
-        let component = if number % 2 == 0 { Component::Rtp } else { Component::Rtcp };
+        let component = if number.is_multiple_of(2) { Component::Rtp } else { Component::Rtcp };
         let Some(pair) = self.sockets.at(place) else { return };
         if let Ok((_, length, Some(from))) =
             recvfrom(pair.of(component), &mut packet[..], RecvFlags::TRUNC)
