@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::channel;
 use tonspur::io::relay::Media;
 use tonspur::media::prompt::Library;
 use tonspur::media::relay::{Component, Relay};
@@ -20,6 +20,7 @@ use tonspur::media::{Command, Event, PortId, RecordingId, Remote};
 use tonspur::switch::settings::Rtp;
 use tonspur::wire::rtp::g711::Codec;
 use tonspur::wire::rtp::packet::{self, Fresh};
+use tonspur::wire::sdp::description::Encoding;
 use tonspur::wire::sdp::negotiation::Direction;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -50,8 +51,11 @@ fn remote(rtp: SocketAddr) -> Remote {
     Remote {
         rtp: Some(rtp),
         rtcp: Some(SocketAddr::new(rtp.ip(), rtp.port() + 1)),
+        sip_host: None,
         codec: Codec::Pcmu,
+        payload_type: 0,
         telephone_event: Some(101),
+        received: vec![(101, Encoding::TelephoneEvent)],
         direction: Direction::SendRecv,
     }
 }
@@ -62,9 +66,10 @@ fn time(criterion: &mut Criterion) {
     let start = Instant::now();
     let mut relay = Relay::new(Arc::new(Library::default()));
     let from = |leg: u64| SocketAddr::new(LOOPBACK, 20_000 + 2 * leg as u16);
+    let mut places = Vec::new();
     for leg in 0..2 * CALLS {
         let (port, silence) = (PortId(leg), Some(Duration::from_secs(30)));
-        relay.open(start, port, leg as u32);
+        places.extend(relay.open(start, port, leg as u32));
         relay.command(start, &Command::Connect { port, remote: remote(from(leg)), silence });
         if leg % 2 == 1 {
             relay.command(start, &Command::Bridge { a: PortId(leg - 1), b: port });
@@ -85,7 +90,8 @@ fn time(criterion: &mut Criterion) {
             let mut room = [0x55; 172];
             packet::write(&mut room, fresh, &[0x55; 160]).expect("it fits");
             let now = start + Duration::from_millis(20 * round);
-            let send = relay.receive(now, PortId(leg), Component::Rtp, from(leg), &mut room);
+            let place = places[leg as usize];
+            let send = relay.receive_at(now, place, Component::Rtp, from(leg), &mut room);
             black_box(send).expect("it is bridged")
         });
     });
@@ -110,14 +116,17 @@ fn bridge(bridge: &Bridge) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (sender, mut events) = channel(1_024);
     let recordings = folder.path().to_owned();
-    let media = Media::start(&rtp, bridge.workers, Library::default(), recordings, sender)
+    let mut media = Media::start(&rtp, bridge.workers, Library::default(), recordings, sender)
         .expect("threads and epolls");
     for call in 0..bridge.calls {
         let legs = [0, 1].map(|side| PortId(u64::from(2 * call + side)));
         for (side, port) in legs.into_iter().enumerate() {
             let (near, ssrc) = (legs[..side].first().copied(), 0xbe0000 + port.0 as u32);
-            media.command(Command::Open { port, near, address: LOOPBACK, ssrc });
-            opened(&mut events);
+            let open = Command::Open { port, near, address: LOOPBACK, ssrc };
+            match media.command(open) {
+                Some(Event::Opened { .. }) => {}
+                other => panic!("the port does not open: {other:?}"),
+            }
             let peer = SocketAddr::new(LOOPBACK, bridge.peer + 2 * port.0 as u16);
             media.command(Command::Connect { port, remote: remote(peer), silence: None });
         }
@@ -129,6 +138,7 @@ fn bridge(bridge: &Bridge) {
             let path = format!("2030/01/07/{recording}.wav");
             media.command(Command::Record { recording, path });
         }
+        media.deliver();
     }
     println!(
         "process {}: {} calls on {LOOPBACK}:{}",
@@ -141,10 +151,12 @@ fn bridge(bridge: &Bridge) {
         for call in 0..bridge.calls {
             media.command(Command::Seal { recording: RecordingId(u64::from(call)) });
         }
+        media.deliver();
     }
     let mut total = (0, 0, 0, 0);
     for port in (0..2 * u64::from(bridge.calls)).map(PortId) {
         media.command(Command::Close { port });
+        media.deliver();
         let statistics = loop {
             match events.blocking_recv().expect("the workers live") {
                 Event::Closed { statistics, .. } => break statistics,
@@ -158,11 +170,4 @@ fn bridge(bridge: &Bridge) {
     }
     println!("received {}, sent {}, lost {}, refused {}", total.0, total.1, total.2, total.3);
     media.stop();
-}
-
-fn opened(events: &mut Receiver<Event>) {
-    match events.blocking_recv().expect("the workers live") {
-        Event::Opened { .. } => {}
-        other => panic!("the port does not open: {other:?}"),
-    }
 }

@@ -12,6 +12,7 @@ use tonspur::media::tap::{LONGEST, tap};
 use tonspur::media::{Command, PlayId, PortId, RecordingId, Remote, Repeat, Samples};
 use tonspur::wire::rtp::g711::Codec;
 use tonspur::wire::rtp::packet::{self, Fresh};
+use tonspur::wire::sdp::description::Encoding;
 use tonspur::wire::sdp::negotiation::Direction;
 
 const PIECE: Duration = Duration::from_millis(20);
@@ -25,8 +26,11 @@ fn connect(relay: &mut Relay, now: Instant, port: PortId, codec: Codec) {
     let remote = Remote {
         rtp: Some(far_side(port)),
         rtcp: Some(far_side(port)),
+        sip_host: None,
         codec,
+        payload_type: codec.payload_type(),
         telephone_event: Some(101),
+        received: vec![(101, Encoding::TelephoneEvent)],
         direction: Direction::SendRecv,
     };
     relay.command(now, &Command::Connect { port, remote, silence: Some(Duration::from_secs(30)) });

@@ -17,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::wire::rtp::g711::Codec;
+use crate::wire::sdp::description::Encoding;
 use crate::wire::sdp::negotiation::Direction;
 
 /// One leg's media port: an RTP and an RTCP socket. Numbered by the switch, never used twice in a run.
@@ -82,10 +83,16 @@ pub struct Remote {
     pub rtp: Option<SocketAddr>,
     /// Their RTCP address.
     pub rtcp: Option<SocketAddr>,
+    /// Where the SIP of this leg comes from: behind NAT the phone's RTP comes from there too, whatever its SDP says.
+    pub sip_host: Option<IpAddr>,
     /// The codec we send.
     pub codec: Codec,
-    /// The payload type of telephone-event in both directions; `None` if not agreed.
+    /// The payload type under which they want it: the one they listed (RFC 3264 §6.1).
+    pub payload_type: u8,
+    /// The payload type under which they want telephone-event; `None` if not agreed.
     pub telephone_event: Option<u8>,
+    /// What the payload types mean that they may send, beside 0 and 8; the first mention counts, and no more than six.
+    pub received: Vec<(u8, Encoding)>,
     /// Whether we send, receive.
     pub direction: Direction,
 }
@@ -143,7 +150,8 @@ pub enum Command {
         /// Either side.
         port: PortId,
     },
-    /// Plays a prompt to the far side, instead of what is playing; answered by `Played` when it ran to its end.
+    /// Plays a prompt to the far side, instead of what is playing; answered by `Played` when it ran to its end, every piece sent. While
+    /// nobody can be sent to (they hold, or gave no address) a prompt that plays once waits.
     Play {
         /// The port.
         port: PortId,
@@ -223,7 +231,7 @@ pub enum Event {
         /// `0`-`9`, `*`, `#`, `A`-`D`.
         digit: char,
     },
-    /// A prompt ran to its end.
+    /// A prompt ran to its end: every piece of it went out.
     Played {
         /// The port.
         port: PortId,
@@ -284,6 +292,8 @@ pub struct Statistics {
     pub lost: u64,
     /// From a source that is not the far side or still on probation, not RTP, or of a payload type that was not agreed.
     pub refused: u64,
+    /// Keys that came faster than anybody presses them, and were not told.
+    pub unheeded: u64,
 }
 
 #[cfg(test)]

@@ -108,7 +108,9 @@ impl Outgoing {
         if matches!(steady, Steady::Clock) {
             let passed = samples(now.saturating_duration_since(mapping.newest_at));
             let told = header.timestamp.wrapping_sub(mapping.newest_timestamp);
-            if (told.wrapping_sub(passed) as i32).unsigned_abs() > DRIFT {
+            // Packets that were held back come late and all at once: their clock has gone on, more slowly than the wall's at first.
+            let jammed = told > 0 && told <= passed;
+            if !jammed && (told.wrapping_sub(passed) as i32).unsigned_abs() > DRIFT {
                 let fresh = next_timestamp(self.timestamp, self.sent_at, self.length, now);
                 mapping.timestamp = fresh.wrapping_sub(header.timestamp);
                 marker = true;
@@ -311,6 +313,22 @@ mod tests {
             }
         );
         assert_eq!(third.timestamp, second.timestamp.wrapping_add(160));
+    }
+
+    #[test]
+    fn packets_that_were_held_back_and_come_all_at_once_keep_their_clock() {
+        let mut out = Outgoing::new(7);
+        let now = Instant::now();
+        let first = out.relay(now, &header(0, 0), Steady::Clock).expect("the first");
+        let jam = now + Duration::from_secs(3);
+        for n in 1..=150u16 {
+            let header = header(n, u32::from(n) * 160);
+            let stamp = out.relay(jam, &header, Steady::Clock).expect("newer");
+            assert_eq!(stamp.timestamp, first.timestamp.wrapping_add(u32::from(n) * 160));
+            assert!(!stamp.marker);
+        }
+        let music = out.play(jam + PIECE, 160);
+        assert_eq!(music.timestamp, first.timestamp.wrapping_add(151 * 160));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::wire::rtp::packet::{self, COMFORT_NOISE, Fresh, HEADER, Header};
 use crate::wire::rtp::rtcp::{self, Ntp};
 use crate::wire::rtp::sequence::{Place, Reception};
 use crate::wire::rtp::telephone_event::{Presses, Report};
+use crate::wire::sdp::description::Encoding;
 
 /// Between two RTCP reports, on average (RFC 3550 §6.2).
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -23,6 +24,18 @@ const SHORTEST_SILENCE: Duration = Duration::from_millis(100);
 
 /// Who waits longer for a far side to speak waits for ever; and times stay times that a clock can hold.
 const LONGEST_SILENCE: Duration = Duration::from_secs(365 * 86_400);
+
+/// Payload types with a meaning: both sides' numbers for both laws and telephone-event, and the two static ones (RFC 3551 §6).
+const MEANINGS: usize = 8;
+const STATIC: [(u8, Content); 2] =
+    [(0, Content::Audio(Codec::Pcmu)), (8, Content::Audio(Codec::Pcma))];
+/// No packet has this payload type.
+const UNUSED: (u8, Content) = (u8::MAX, Content::Unknown);
+
+/// A key takes so long at least: 40 ms of tone (ITU-T Q.24); more often none is told,
+const KEY: Duration = Duration::from_millis(40);
+/// but so many at once, which a jam in the network may have held back.
+const KEYS_AT_ONCE: u32 = 25;
 
 /// What a packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,9 +72,13 @@ pub(super) struct Port {
     /// Where RTP goes, if anywhere.
     to: Option<SocketAddr>,
     remote: Option<Remote>,
+    /// What the payload types mean that may come in.
+    meanings: [(u8, Content); MEANINGS],
     latch: Latch,
     reception: Option<(u32, Reception)>,
     presses: Presses,
+    /// When all keys so far would have been pressed one after the other.
+    keys_until: Instant,
     heard_at: Instant,
     out: Outgoing,
     playing: Option<Playing>,
@@ -72,6 +89,10 @@ pub(super) struct Port {
     watch_at: Option<Instant>,
     report_at: Instant,
     reports: u64,
+    /// Packets sent by the last report, and by the one before it.
+    sent_by_report: [u64; 2],
+    /// Packets received by the last report.
+    received_by_report: u64,
     rtcp_from: Option<SocketAddr>,
     last_report: Option<(u32, Instant)>,
 }
@@ -84,9 +105,11 @@ impl Port {
             tap: None,
             to: None,
             remote: None,
+            meanings: [UNUSED; MEANINGS],
             latch: Latch::default(),
             reception: None,
             presses: Presses::default(),
+            keys_until: now,
             heard_at: now,
             out: Outgoing::new(ssrc),
             playing: None,
@@ -98,6 +121,8 @@ impl Port {
             // The first report comes in half the time (RFC 3550 §6.2).
             report_at: now + jittered(REPORT_INTERVAL / 2, ssrc, 0),
             reports: 0,
+            sent_by_report: [0; 2],
+            received_by_report: 0,
             rtcp_from: None,
             last_report: None,
         }
@@ -113,7 +138,8 @@ impl Port {
         let watched = self.watched().is_some();
         let before = self.remote.replace(remote.clone());
         let locked = self.latch.locked();
-        self.latch.signal(remote.rtp);
+        let receives = remote.direction.receives();
+        self.latch.signal(now, remote.rtp, remote.sip_host, receives);
         self.silence = silence.map(|silence| silence.clamp(SHORTEST_SILENCE, LONGEST_SILENCE));
         if !watched || self.latch.locked() != locked {
             self.heard_at = now;
@@ -121,6 +147,7 @@ impl Port {
         if self.latch.locked() != locked {
             self.rtcp_from = None;
         }
+        self.meanings = meanings(&remote.received);
         let turned = before.is_some_and(|before| before.direction != remote.direction);
         if turned {
             self.out.cut();
@@ -152,8 +179,10 @@ impl Port {
         let content = match header.payload_type {
             _ if header.payload.is_empty() => Content::Nothing,
             COMFORT_NOISE => Content::Nothing,
-            event if remote.telephone_event == Some(event) => Content::Event,
-            other => Codec::of_payload_type(other).map_or(Content::Unknown, Content::Audio),
+            number => {
+                let known = self.meanings.iter().find(|(known, _)| *known == number);
+                known.map_or(Content::Unknown, |&(_, content)| content)
+            }
         };
         if content == Content::Unknown && self.latch.locked() != Some(from) {
             return None;
@@ -190,10 +219,22 @@ impl Port {
             }
             Content::Event | Content::Nothing | Content::Unknown => None,
         };
+        let digit = digit.filter(|_| self.heeds_key(now));
         if begins {
             self.aim();
         }
         Some(Taken { header, content, begins, digit })
+    }
+
+    /// Whether a key that begins now is told: every one is an input of the whole switch.
+    fn heeds_key(&mut self, now: Instant) -> bool {
+        let until = self.keys_until.max(now) + KEY;
+        let heeded = until <= now + KEY * KEYS_AT_ONCE;
+        match heeded {
+            true => self.keys_until = until,
+            false => self.statistics.unheeded += 1,
+        }
+        heeded
     }
 
     /// Makes a packet that the other side took one of this side's stream. Gives where to and how long; `None`: it is not for this side.
@@ -214,7 +255,7 @@ impl Port {
             return None;
         };
         let (payload_type, steady) = match (taken.content, remote.telephone_event) {
-            (Content::Audio(_), _) => (remote.codec.payload_type(), Steady::Clock),
+            (Content::Audio(_), _) => (remote.payload_type, Steady::Clock),
             (Content::Event, Some(event)) => (event, Steady::Event),
             (Content::Event, None) | (Content::Nothing | Content::Unknown, _) => {
                 self.out.skip(taken.header.sequence);
@@ -269,7 +310,7 @@ impl Port {
         send: &mut dyn FnMut(SocketAddr, &[u8]),
     ) -> Option<PlayId> {
         let playing = self.playing.as_mut()?;
-        if playing.catch_up(now) {
+        if playing.catch_up(now) || self.to.is_none() && playing.wait(now) {
             self.out.cut();
         }
         while let Some(step) = playing.step(now) {
@@ -282,7 +323,7 @@ impl Port {
                 }
             };
             let (Some(to), Some(remote)) = (self.to, &self.remote) else {
-                // Time goes on, but nobody is to hear it.
+                // The music goes on, but nobody is to hear it.
                 self.out.cut();
                 continue;
             };
@@ -290,7 +331,7 @@ impl Port {
             let stamp = self.out.play(due, PIECE as u32);
             let fresh = Fresh {
                 marker: stamp.marker,
-                payload_type: remote.codec.payload_type(),
+                payload_type: remote.payload_type,
                 sequence: stamp.sequence,
                 timestamp: stamp.timestamp,
                 ssrc: self.out.ssrc(),
@@ -333,8 +374,15 @@ impl Port {
         let ssrc = self.out.ssrc();
         self.reports += 1;
         self.report_at = now + jittered(REPORT_INTERVAL, ssrc, self.reports);
+        // A sender is who has sent since the report before the last (RFC 3550 §6.3.8); who was heard since the last is reported on (§6.4).
+        let (sent, received) = (self.out.packets(), self.statistics.received);
+        let sends = sent > self.sent_by_report[1];
+        let hears = received > self.received_by_report;
+        self.sent_by_report = [sent, self.sent_by_report[0]];
+        self.received_by_report = received;
         let Some(to) = self.report_to() else { return };
-        let sender = self.out.sender(now, Ntp::elapsed(now.saturating_duration_since(self.opened)));
+        let elapsed = Ntp::elapsed(now.saturating_duration_since(self.opened));
+        let sender = if sends { self.out.sender(now, elapsed) } else { None };
         let (last_report, since_last_report) = match self.last_report {
             Some((middle, at)) => {
                 let since = now.saturating_duration_since(at);
@@ -342,18 +390,25 @@ impl Port {
             }
             None => (0, 0),
         };
-        let block = self.reception.as_mut().map(|(theirs, reception)| rtcp::Block {
-            ssrc: *theirs,
-            fraction_lost: reception.fraction_lost(),
-            lost: u32::try_from(reception.lost()).unwrap_or(u32::MAX),
-            highest: reception.highest(),
-            jitter: reception.jitter(),
-            last_report,
-            since_last_report,
-        });
+        let block =
+            self.reception.as_mut().filter(|_| hears).map(|(theirs, reception)| rtcp::Block {
+                ssrc: *theirs,
+                fraction_lost: reception.fraction_lost(),
+                lost: u32::try_from(reception.lost()).unwrap_or(u32::MAX),
+                highest: reception.highest(),
+                jitter: reception.jitter(),
+                last_report,
+                since_last_report,
+            });
         let mut room = [0; rtcp::LONGEST];
         let length = rtcp::write(&mut room, ssrc, mix(mix(u64::from(ssrc))), sender, block);
         send(to, &room[..length]);
+    }
+
+    /// A new listener: whoever is silent is so from now on, and it is told again.
+    pub(super) fn expect_speech(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.told_silent = None;
     }
 
     /// When to look next whether the far side is silent, if nothing earlier is planned.
@@ -429,6 +484,23 @@ impl Port {
         }
         .filter(|&to| is_sendable(to))
     }
+}
+
+/// What was agreed on goes before what is static.
+fn meanings(received: &[(u8, Encoding)]) -> [(u8, Content); MEANINGS] {
+    let agreed = received.iter().take(MEANINGS - STATIC.len()).map(|&(number, encoding)| {
+        let content = match encoding {
+            Encoding::G711(codec) => Content::Audio(codec),
+            Encoding::TelephoneEvent => Content::Event,
+            Encoding::Other => Content::Unknown,
+        };
+        (number, content)
+    });
+    let mut meanings = [UNUSED; MEANINGS];
+    for (place, meaning) in meanings.iter_mut().zip(agreed.chain(STATIC)) {
+        *place = meaning;
+    }
+    meanings
 }
 
 /// An interval times 0.5 to 1.5 (RFC 3550 §6.3.1), by the stream's own dice.

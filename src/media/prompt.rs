@@ -109,6 +109,19 @@ impl Playing {
         }
     }
 
+    /// Puts off what is due while nobody can be sent to, so that the end is told only of what went out whole. What plays forever does
+    /// not wait, nor does what has only its end to tell. Whether it waits.
+    pub fn wait(&mut self, now: Instant) -> bool {
+        let waits = match self.repeat {
+            Repeat::Once => self.next < self.pieces && self.due <= now,
+            Repeat::Forever => false,
+        };
+        if waits {
+            self.due = now + PIECE_TIME;
+        }
+        waits
+    }
+
     /// The next step, if it is due.
     pub fn step(&mut self, now: Instant) -> Option<Step> {
         if self.due > now {

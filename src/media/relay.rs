@@ -20,11 +20,18 @@ pub enum Component {
     Rtcp,
 }
 
+/// Where a relay keeps a port, from its opening or adoption to its end; then the next one may have it. Whoever has the sockets keeps
+/// them under the same number, so that no packet is looked up in a map.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Place(pub usize);
+
 /// Where the packet in the buffer is to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Send {
     /// Out of this port's socket.
     pub port: PortId,
+    /// Which is there.
+    pub place: Place,
     /// Which socket.
     pub component: Component,
     /// To there.
@@ -72,13 +79,13 @@ impl Relay {
     }
 
     /// A port whose sockets the caller has bound. A number that is open already is left alone.
-    pub fn open(&mut self, now: Instant, port: PortId, ssrc: u32) {
-        if self.places.contains_key(&port) {
-            return;
-        }
-        let opened = Port::new(now, port, ssrc);
-        self.schedule.add(opened.report_at(), port, Errand::Report);
-        self.put_in(opened);
+    pub fn open(&mut self, now: Instant, port: PortId, ssrc: u32) -> Option<Place> {
+        self.put_in(Port::new(now, port, ssrc))
+    }
+
+    /// Where a port is, if it is here.
+    pub fn place_of(&self, port: PortId) -> Option<Place> {
+        self.places.get(&port).copied().map(Place)
     }
 
     /// Takes a port out, whole, to be given to another relay; its bridge and its tap end.
@@ -87,16 +94,8 @@ impl Relay {
     }
 
     /// Takes in a port that another relay released: it goes on where it was, streams, latch, counters and prompt.
-    pub fn adopt(&mut self, released: Released) {
-        let port = *released.0;
-        let id = port.id;
-        if self.places.contains_key(&id) {
-            return;
-        }
-        for (at, errand) in port.errands() {
-            self.schedule.add(at, id, errand);
-        }
-        self.put_in(port);
+    pub fn adopt(&mut self, released: Released) -> Option<Place> {
+        self.put_in(*released.0)
     }
 
     /// `Connect`, `Bridge`, `Unbridge`, `Play`, `Stop`, `Close`; the others are not the relay's. `Close` gives `Event::Closed`.
@@ -104,18 +103,18 @@ impl Relay {
     pub fn command(&mut self, now: Instant, command: &Command) {
         match command {
             Command::Connect { port, remote, silence } => {
-                let Some(port) = self.port(*port) else { return };
-                let (id, peer) = (port.id, port.peer);
+                let Some((place, port)) = self.port(*port) else { return };
+                let peer = port.peer;
                 let turned = port.connect(now, remote, *silence);
                 let watch_at = port.plan_watch();
                 if let Some(at) = watch_at {
-                    self.schedule.add(at, id, Errand::Watch);
+                    self.schedule.add(at, place, Errand::Watch);
                 }
                 if turned && let Some(peer) = self.place(peer) {
                     peer.cut_relayed();
                 }
             }
-            Command::Bridge { a, b } => self.bridge(*a, *b),
+            Command::Bridge { a, b } => self.bridge(now, *a, *b),
             Command::Unbridge { port } => {
                 if let Some(&place) = self.places.get(port) {
                     self.unbridge(place);
@@ -123,15 +122,14 @@ impl Relay {
             }
             Command::Play { port, prompt, play, repeat } => {
                 let playing = Playing::begin(&self.library, now, *play, *prompt, *repeat);
-                let Some(port) = self.port(*port) else { return };
-                let id = port.id;
+                let Some((place, port)) = self.port(*port) else { return };
                 port.play(playing);
                 if let Some(playing) = playing {
-                    self.schedule.add(playing.due(), id, Errand::Play);
+                    self.schedule.add(playing.due(), place, Errand::Play);
                 }
             }
             Command::Stop { port } => {
-                if let Some(port) = self.port(*port) {
+                if let Some((_, port)) = self.port(*port) {
                     port.cut();
                 }
             }
@@ -174,7 +172,7 @@ impl Relay {
         }
     }
 
-    /// One packet. If it is to be forwarded, `packet` holds it rewritten. No allocation, no lock.
+    /// One packet of a port that is known by its number.
     pub fn receive(
         &mut self,
         now: Instant,
@@ -183,8 +181,19 @@ impl Relay {
         from: SocketAddr,
         packet: &mut [u8],
     ) -> Option<Send> {
-        let place = *self.places.get(&port)?;
-        let port = self.ports[place].as_mut()?;
+        self.receive_at(now, self.place_of(port)?, component, from, packet)
+    }
+
+    /// One packet. If it is to be forwarded, `packet` holds it rewritten. No allocation, no lock.
+    pub fn receive_at(
+        &mut self,
+        now: Instant,
+        place: Place,
+        component: Component,
+        from: SocketAddr,
+        packet: &mut [u8],
+    ) -> Option<Send> {
+        let port = self.ports.get_mut(place.0)?.as_mut()?;
         match component {
             Component::Rtp => {}
             Component::Rtcp => {
@@ -196,7 +205,7 @@ impl Relay {
         if let Some(digit) = taken.digit {
             self.events.push_back(Event::Digit { port: port.id, digit });
         }
-        let peer = port.peer?;
+        let place = port.peer?;
         if let (Some((tap, side)), Content::Audio(codec)) = (port.tap, taken.content)
             && let Some(Some(tapped)) = self.taps.get_mut(tap)
         {
@@ -210,32 +219,33 @@ impl Relay {
                 payload: &packet[taken.header.payload.clone()],
             });
         }
-        let peer = self.ports[peer].as_mut()?;
+        let peer = self.ports[place].as_mut()?;
         let (to, length) = peer.forward(now, &taken, packet)?;
-        Some(Send { port: peer.id, component: Component::Rtp, to, length })
+        let (port, place) = (peer.id, Place(place));
+        Some(Send { port, place, component: Component::Rtp, to, length })
     }
 
     /// Sends what is paced (prompts every 20 ms, RTCP) and notices silence. Call it at `deadline`.
     pub fn tick(&mut self, now: Instant, send: &mut dyn FnMut(Send, &[u8])) {
-        while let Some((at, id, errand)) = self.schedule.next(now) {
-            let Some(&place) = self.places.get(&id) else { continue };
+        while let Some((at, place, errand)) = self.schedule.next(now) {
             let Some(port) = self.ports[place].as_mut() else { continue };
-            let mut send_rtp = |to: SocketAddr, bytes: &[u8]| {
-                send(Send { port: id, component: Component::Rtp, to, length: bytes.len() }, bytes);
+            let id = port.id;
+            let mut send = |component: Component, to: SocketAddr, bytes: &[u8]| {
+                let (place, length) = (Place(place), bytes.len());
+                send(Send { port: id, place, component, to, length }, bytes);
             };
             let next = match errand {
                 Errand::Play if port.piece_due() == Some(at) => {
-                    let over = port.play_due(now, &self.library, &mut send_rtp);
+                    let over = port.play_due(now, &self.library, &mut |to, bytes| {
+                        send(Component::Rtp, to, bytes);
+                    });
                     if let Some(play) = over {
                         self.events.push_back(Event::Played { port: id, play });
                     }
                     port.piece_due()
                 }
                 Errand::Report if port.report_at() == at => {
-                    port.report(now, &mut |to, bytes| {
-                        let (component, length) = (Component::Rtcp, bytes.len());
-                        send(Send { port: id, component, to, length }, bytes);
-                    });
+                    port.report(now, &mut |to, bytes| send(Component::Rtcp, to, bytes));
                     Some(port.report_at())
                 }
                 Errand::Play | Errand::Report => None,
@@ -248,7 +258,7 @@ impl Relay {
                 }
             };
             if let Some(next) = next {
-                self.schedule.add(next, id, errand);
+                self.schedule.add(next, place, errand);
             }
         }
     }
@@ -263,7 +273,7 @@ impl Relay {
         self.events.pop_front()
     }
 
-    fn bridge(&mut self, a: PortId, b: PortId) {
+    fn bridge(&mut self, now: Instant, a: PortId, b: PortId) {
         let (Some(&a), Some(&b)) = (self.places.get(&a), self.places.get(&b)) else { return };
         if a == b {
             return;
@@ -277,6 +287,7 @@ impl Relay {
             if let Some(port) = self.place(Some(place)) {
                 port.cut();
                 port.peer = Some(peer);
+                port.expect_speech(now);
             }
         }
     }
@@ -298,13 +309,21 @@ impl Relay {
         }
     }
 
-    fn put_in(&mut self, port: Port) {
+    /// `None` if a port of that number is here already, which stays.
+    fn put_in(&mut self, port: Port) -> Option<Place> {
+        if self.places.contains_key(&port.id) {
+            return None;
+        }
         let place = self.free.pop().unwrap_or_else(|| {
             self.ports.push(None);
             self.ports.len() - 1
         });
+        for (at, errand) in port.errands() {
+            self.schedule.add(at, place, errand);
+        }
         self.places.insert(port.id, place);
         self.ports[place] = Some(port);
+        Some(Place(place))
     }
 
     fn take_out(&mut self, id: PortId) -> Option<Port> {
@@ -334,9 +353,9 @@ impl Relay {
         }
     }
 
-    fn port(&mut self, id: PortId) -> Option<&mut Port> {
+    fn port(&mut self, id: PortId) -> Option<(usize, &mut Port)> {
         let place = *self.places.get(&id)?;
-        self.ports[place].as_mut()
+        Some((place, self.ports[place].as_mut()?))
     }
 
     fn place(&mut self, place: Option<usize>) -> Option<&mut Port> {

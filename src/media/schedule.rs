@@ -1,11 +1,9 @@
-//! What a relay has to do when: one heap of errands. An entry counts only if its port still says that instant; the others surface and
-//! are dropped.
+//! What a relay has to do when: one heap of errands, by the places of the ports. An entry counts only if the port that is there says
+//! that instant; the others surface and are dropped.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
-
-use super::PortId;
 
 /// What for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,17 +19,17 @@ pub(super) enum Errand {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    heap: BinaryHeap<Reverse<(Instant, PortId, Errand)>>,
+    heap: BinaryHeap<Reverse<(Instant, usize, Errand)>>,
 }
 
 impl Schedule {
     /// Adds an errand.
-    pub(super) fn add(&mut self, at: Instant, port: PortId, errand: Errand) {
-        self.heap.push(Reverse((at, port, errand)));
+    pub(super) fn add(&mut self, at: Instant, place: usize, errand: Errand) {
+        self.heap.push(Reverse((at, place, errand)));
     }
 
     /// Takes the earliest errand that is due at `now`.
-    pub(super) fn next(&mut self, now: Instant) -> Option<(Instant, PortId, Errand)> {
+    pub(super) fn next(&mut self, now: Instant) -> Option<(Instant, usize, Errand)> {
         let &Reverse(entry) = self.heap.peek()?;
         if entry.0 > now {
             return None;

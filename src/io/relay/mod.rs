@@ -11,14 +11,15 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use self::ports::Pairs;
-use self::worker::{Mailbox, Order};
+use self::worker::{Handover, Mailbox, Order};
 use super::wav::Writers;
 use crate::media::prompt::Library;
-use crate::media::{Command, Event, PortId, RecordingId, Samples, tap};
+use crate::media::{Command, Event, PortId, RecordingId, Samples, Statistics, tap};
 use crate::switch::settings::Rtp;
 
 /// What a tap holds while its writer is busy elsewhere: two seconds.
@@ -39,6 +40,8 @@ pub struct Media {
 struct Front {
     workers: Vec<Worker>,
     pairs: Pairs,
+    /// Pairs that the workers have closed.
+    closed: Receiver<SocketAddr>,
     hosts: [Host; 2],
     ports: BTreeMap<PortId, Port>,
     /// The far sides of the ports, by their port number.
@@ -54,12 +57,25 @@ struct Worker {
     ports: usize,
     /// There are orders that it was not woken for.
     unheard: bool,
+    /// It has taken every order so far; one that has not, for it has panicked, gets no further ports.
+    lives: bool,
 }
 
 impl Worker {
-    fn order(&mut self, order: Order) {
-        self.mailbox.leave(order);
+    /// Leaves an order and has the worker woken for it at the end of the turn. `false` if the worker is dead.
+    fn order(&mut self, order: Order) -> bool {
         self.unheard = true;
+        self.leave(order)
+    }
+
+    /// Leaves an order for when the worker looks anyway.
+    fn leave(&mut self, order: Order) -> bool {
+        let left = self.mailbox.leave(order);
+        if self.lives && !left {
+            self.lives = false;
+            tracing::error!(ports = self.ports, "a media worker has died, and its ports with it");
+        }
+        left
     }
 }
 
@@ -96,17 +112,20 @@ impl Media {
     ) -> io::Result<Media> {
         let library = Arc::new(library);
         let writers = Writers::start(recordings, WRITERS, events.clone())?;
+        let (free, closed) = channel();
         let mut started = Vec::new();
         let mut threads = Vec::new();
         for number in 0..workers.max(1) {
             let name = format!("media-{number}");
-            let (mailbox, thread) = worker::start(name, Arc::clone(&library), events.clone())?;
-            started.push(Worker { mailbox, ports: 0, unheard: false });
+            let (mailbox, thread) =
+                worker::start(name, Arc::clone(&library), events.clone(), free.clone())?;
+            started.push(Worker { mailbox, ports: 0, unheard: false, lives: true });
             threads.push(thread);
         }
         let front = Front {
             workers: started,
             pairs: Pairs::new(rtp.ports),
+            closed,
             hosts: [0, 1].map(|profile| Host {
                 advertised: rtp.advertise[profile],
                 bound: rtp.bind[profile],
@@ -119,7 +138,7 @@ impl Media {
     }
 
     /// Takes a command of the switch, which its worker carries out after [`Media::deliver`]. Does not wait: whether a port opened is
-    /// answered at once, everything else comes as an event.
+    /// answered at once, and that one closed whose worker is dead; everything else comes as an event.
     pub fn command(&mut self, command: Command) -> Option<Event> {
         let now = Instant::now();
         let front = &mut self.front;
@@ -141,7 +160,7 @@ impl Media {
             Command::Open { port, near, address, ssrc } => {
                 return front.open(port, near, address, ssrc);
             }
-            Command::Close { port } => front.close(port),
+            Command::Close { port } => return front.close(port),
             Command::Bridge { a, b } => front.bridge(a, b),
             Command::Connect { port, mut remote, silence } => {
                 remote.rtp = front.far_side(port, remote.rtp);
@@ -189,7 +208,39 @@ impl Front {
             return None;
         }
         let near = near.and_then(|near| self.ports.get(&near)).map(|near| near.worker);
-        let worker = near.unwrap_or_else(|| self.idlest());
+        let opened = loop {
+            let Some(worker) = near.or_else(|| self.idlest()) else {
+                break Err("no media worker is left".to_owned());
+            };
+            match self.open_at(worker, port, address, ssrc) {
+                // Another one may live.
+                Err(_) if near.is_none() && !self.workers[worker].lives => {}
+                opened => break opened.map(|rtp| (worker, rtp)),
+            }
+        };
+        Some(match opened {
+            Ok((worker, rtp)) => {
+                self.ports.insert(port, Port { worker, rtp, remote: None, tapped: None });
+                self.workers[worker].ports += 1;
+                Event::Opened { port, rtp }
+            }
+            Err(cause) => {
+                tracing::warn!(%cause, "no media port could be opened");
+                Event::OpenFailed { port, cause }
+            }
+        })
+    }
+
+    fn open_at(
+        &mut self,
+        worker: usize,
+        port: PortId,
+        address: IpAddr,
+        ssrc: u32,
+    ) -> Result<SocketAddr, String> {
+        for rtp in self.closed.try_iter() {
+            self.pairs.release(rtp);
+        }
         // A pair that a far side is said to have would have us talk to ourselves.
         let (spoken_to, hosts) = (&self.spoken_to, &self.hosts);
         let is_spoken_to = |rtp: SocketAddr| {
@@ -200,30 +251,24 @@ impl Front {
             let numbered = (rtp.port(), PortId(0))..=(rtp.port(), PortId(u64::MAX));
             spoken_to.range(numbered).any(|(_, address)| names(*address))
         };
-        let opened = self.pairs.open(address, is_spoken_to).and_then(|pair| {
-            let rtp = pair.address;
-            let opened = self.workers[worker].mailbox.open(port, ssrc, pair);
-            opened.map(|()| rtp).map_err(|refused| {
-                self.pairs.release(rtp);
-                refused.to_string()
-            })
+        let pair = self.pairs.open(address, is_spoken_to)?;
+        let rtp = pair.address;
+        let worker = &mut self.workers[worker];
+        let watched = worker.mailbox.watch(&pair).map_err(|refused| refused.to_string());
+        let opened = watched.and_then(|()| {
+            // It need not be woken: its packets wake it, and there is nothing to tell.
+            let left = worker.leave(Order::Open { port, ssrc, pair });
+            left.then_some(rtp).ok_or_else(|| "its media worker has died".to_owned())
         });
-        Some(match opened {
-            Ok(rtp) => {
-                self.ports.insert(port, Port { worker, rtp, remote: None, tapped: None });
-                self.workers[worker].ports += 1;
-                self.workers[worker].unheard = true;
-                Event::Opened { port, rtp }
-            }
-            Err(cause) => {
-                tracing::warn!(%cause, "no media port could be opened");
-                Event::OpenFailed { port, cause }
-            }
-        })
+        if opened.is_err() {
+            self.pairs.release(rtp);
+        }
+        opened
     }
 
-    fn close(&mut self, port: PortId) {
-        let Some(known) = self.ports.remove(&port) else { return };
+    /// `Closed` at once if its worker is dead; else that one tells.
+    fn close(&mut self, port: PortId) -> Option<Event> {
+        let known = self.ports.remove(&port)?;
         if let Some(recording) = known.tapped {
             self.forget_tap(recording);
         }
@@ -232,8 +277,12 @@ impl Front {
         }
         let worker = &mut self.workers[known.worker];
         worker.ports -= 1;
-        worker.order(Order::Command(Command::Close { port }));
+        // The pair is free when the worker has closed it.
+        if worker.order(Order::Command(Command::Close { port })) {
+            return None;
+        }
         self.pairs.release(known.rtp);
+        Some(Event::Closed { port, statistics: Statistics::default() })
     }
 
     /// Crosses two ports, after handing one over if they are at two workers: the one that is not recorded.
@@ -245,8 +294,8 @@ impl Front {
                 _ => (b, at_b.worker, at_a.worker),
             };
             self.workers[to].order(Order::Await(moved));
-            let mailbox = self.workers[to].mailbox.clone();
-            self.workers[from].order(Order::Release { port: moved, to: mailbox });
+            let handover = Handover::new(moved, self.workers[to].mailbox.clone());
+            self.workers[from].order(Order::Release(handover));
             if let Some(port) = self.ports.get_mut(&moved) {
                 port.worker = to;
                 self.workers[from].ports -= 1;
@@ -317,9 +366,10 @@ impl Front {
         }
     }
 
-    fn idlest(&self) -> usize {
-        let ports = |worker: &usize| self.workers[*worker].ports;
-        (0..self.workers.len()).min_by_key(ports).unwrap_or(0)
+    /// `None` if all are dead.
+    fn idlest(&self) -> Option<usize> {
+        let living = (0..self.workers.len()).filter(|&worker| self.workers[worker].lives);
+        living.min_by_key(|&worker| self.workers[worker].ports)
     }
 }
 

@@ -81,7 +81,7 @@ impl Pairs {
         Err("no free pair of RTP ports in the range".to_owned())
     }
 
-    /// The pair will be closed.
+    /// The pair has been closed.
     pub(super) fn release(&mut self, rtp: SocketAddr) {
         self.taken.remove(&rtp);
     }

@@ -79,8 +79,11 @@ fn remote(rtp: SocketAddr) -> Remote {
     Remote {
         rtp: Some(rtp),
         rtcp: None,
+        sip_host: None,
         codec: Codec::Pcmu,
+        payload_type: 0,
         telephone_event: None,
+        received: Vec::new(),
         direction: Direction::SendRecv,
     }
 }
@@ -154,6 +157,27 @@ fn a_caller_hears_a_prompt_and_then_the_other_side_as_one_stream() {
 }
 
 #[test]
+fn an_opening_wakes_nobody_and_the_first_packet_does() {
+    let mut library = Library::default();
+    let prompt = library.add(&[5_000; 160]);
+    let mut node = Node::start(10, (30_000, 30_099), 1, library);
+    let Event::Opened { rtp, .. } = node.open(1) else { panic!("the port opens") };
+    assert!(!node.media.front.workers[0].unheard);
+    let socket = UdpSocket::bind((node.host, 0)).expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let (port, remote) = (PortId(1), remote(socket.local_addr().expect("it is bound")));
+    let mut phone = Phone { socket, port: rtp, sequence: 0 };
+    // Ordered, but not delivered.
+    node.media.command(Command::Connect { port, remote, silence: None });
+    let play = PlayId(1);
+    node.media.command(Command::Play { port, prompt, play, repeat: Repeat::Once });
+    phone.says(1);
+    assert_eq!(phone.hears().0, g711::encode(Codec::Pcmu, 5_000));
+    assert_eq!(node.hears(), Event::Played { port, play });
+    node.stop();
+}
+
+#[test]
 fn legs_of_two_workers_are_brought_together() {
     let mut node = Node::start(2, (30_000, 30_099), 3, Library::default());
     let mut phones: Vec<Phone> = (0..6).map(|port| node.phone(port)).collect();
@@ -183,6 +207,20 @@ fn legs_of_two_workers_are_brought_together() {
 }
 
 #[test]
+fn a_port_in_the_place_of_another_has_its_own_sockets() {
+    let mut node = Node::start(6, (30_000, 30_099), 1, Library::default());
+    let (_, mut b) = (node.phone(1), node.phone(2));
+    node.close(1);
+    let mut c = node.phone(3);
+    node.command(Command::Bridge { a: PortId(2), b: PortId(3) });
+    node.open(4);
+    node.close(4);
+    talk(&mut b, &mut c);
+    assert_eq!((node.close(2).received, node.close(3).received), (20, 20));
+    node.stop();
+}
+
+#[test]
 fn a_full_range_refuses_and_a_closed_port_can_be_had_again() {
     let mut node = Node::start(3, (30_000, 30_003), 1, Library::default());
     assert!(matches!(node.open(1), Event::Opened { .. }));
@@ -190,6 +228,29 @@ fn a_full_range_refuses_and_a_closed_port_can_be_had_again() {
     assert!(matches!(node.open(3), Event::OpenFailed { port: PortId(3), .. }));
     node.close(2);
     assert_eq!(node.open(4), Event::Opened { port: PortId(4), rtp });
+    node.stop();
+}
+
+#[test]
+fn pairs_that_are_about_to_be_closed_do_not_hide_the_one_that_is_free() {
+    let mut node = Node::start(9, (30_000, 30_199), 1, Library::default());
+    for port in 0..100 {
+        assert!(matches!(node.open(port), Event::Opened { .. }));
+    }
+    let free = node.media.front.ports[&PortId(99)].rtp;
+    node.close(99);
+    for port in (0..99).map(PortId) {
+        // The worker does not hear of it before the end of the turn.
+        assert_eq!(node.media.command(Command::Close { port }), None);
+    }
+    assert_eq!(node.open(100), Event::Opened { port: PortId(100), rtp: free });
+    let Event::OpenFailed { cause, .. } = node.open(101) else { panic!("none is free") };
+    assert!(cause.contains("no free pair"), "{cause}");
+    node.media.deliver();
+    for _ in 0..99 {
+        assert!(matches!(node.hears(), Event::Closed { .. }));
+    }
+    assert!(matches!(node.open(102), Event::Opened { .. }));
     node.stop();
 }
 
@@ -207,6 +268,48 @@ fn no_port_is_made_to_talk_to_another_of_ours() {
     }
     let Event::Opened { rtp: second, .. } = node.open(2) else { panic!("the port opens") };
     assert_eq!(second.port(), first.port() + 4, "the one that is spoken to is stepped over");
+    node.stop();
+}
+
+#[test]
+fn a_dead_worker_gets_no_ports_and_those_it_had_can_be_closed() {
+    let mut node = Node::start(7, (30_000, 30_099), 2, Library::default());
+    for port in 0..4 {
+        assert!(matches!(node.open(port), Event::Opened { .. }));
+    }
+    // As if it had panicked.
+    let mailbox = &node.media.front.workers[0].mailbox;
+    mailbox.leave(Order::Stop);
+    mailbox.ring();
+    node.media.threads.remove(0).join().expect("it stops");
+
+    let (address, near) = (node.host, Some(PortId(0)));
+    let beside = Command::Open { port: PortId(9), near, address, ssrc: 9 };
+    let refused = node.media.command(beside).expect("an answer");
+    assert!(matches!(refused, Event::OpenFailed { port: PortId(9), .. }), "{refused:?}");
+    for port in 4..8 {
+        assert!(matches!(node.open(port), Event::Opened { .. }));
+        assert_eq!(node.media.front.ports[&PortId(port)].worker, 1);
+    }
+    for port in [0, 2].map(PortId) {
+        let closed = node.media.command(Command::Close { port });
+        assert_eq!(closed, Some(Event::Closed { port, statistics: Statistics::default() }));
+    }
+    node.close(1);
+    node.stop();
+}
+
+#[test]
+fn with_no_worker_left_no_port_opens() {
+    let mut node = Node::start(8, (30_000, 30_099), 1, Library::default());
+    let mailbox = &node.media.front.workers[0].mailbox;
+    mailbox.leave(Order::Stop);
+    mailbox.ring();
+    node.media.threads.remove(0).join().expect("it stops");
+    for port in 0..2 {
+        assert!(matches!(node.open(port), Event::OpenFailed { .. }));
+    }
+    assert!(!node.media.front.pairs.holds(SocketAddr::new(node.host, 30_000)));
     node.stop();
 }
 

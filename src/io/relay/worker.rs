@@ -1,7 +1,7 @@
 //! One media thread: its ports' sockets in one epoll, and the relay that decides. In the steady state a packet costs one receive, one
 //! send and its share of a wait; no allocation, no lock, no other thread.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use rustix::net::{RecvFlags, SendFlags, recvfrom, sendto};
 
 use super::ports::Pair;
 use crate::media::prompt::Library;
-use crate::media::relay::{Component, Relay, Released, Send};
+use crate::media::relay::{Component, Place, Relay, Released, Send};
 use crate::media::tap::Tap;
-use crate::media::{Command, Event, PortId, RecordingId};
+use crate::media::{Command, Event, PortId, RecordingId, Statistics};
 
 /// Packets are read in rounds of so many; one look at the clock serves a round.
 const ROUND: usize = 64;
@@ -31,6 +31,9 @@ const BACKLOG: usize = 100_000;
 
 /// The number of the wake-up among the sockets.
 const WAKE: u64 = u64::MAX;
+
+/// The number of the sockets of a port whose opening is still among the orders: their packets wake the worker too.
+const NEWCOMER: u64 = u64::MAX - 1;
 
 /// What a worker is asked for.
 #[derive(Debug)]
@@ -49,13 +52,10 @@ pub(super) enum Order {
     },
     Untap(RecordingId),
     /// Give the port to another worker, which has been told to `Await` it.
-    Release {
-        port: PortId,
-        to: Mailbox,
-    },
+    Release(Handover),
     /// All further orders wait until the port has come.
     Await(PortId),
-    /// It comes; `None` if it had been closed.
+    /// It comes; `None` if it is lost.
     Adopt(PortId, Option<(Released, Pair)>),
     Stop,
 }
@@ -69,9 +69,9 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Leaves an order, which is found when the worker next looks. One that is gone has been stopped, and nobody waits for it.
-    pub(super) fn leave(&self, order: Order) {
-        let _ = self.orders.send(order);
+    /// Leaves an order, which is found when the worker next looks. `false` if the worker is gone.
+    pub(super) fn leave(&self, order: Order) -> bool {
+        self.orders.send(order).is_ok()
     }
 
     /// Has the worker look.
@@ -79,20 +79,38 @@ impl Mailbox {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Leaves the opening of a port whose packets the worker is woken by from now on.
-    pub(super) fn open(&self, port: PortId, ssrc: u32, pair: Pair) -> rustix::io::Result<()> {
-        watch(&self.epoll, port, &pair)?;
-        self.leave(Order::Open { port, ssrc, pair });
-        Ok(())
+    /// Has the worker woken by the packets of a port whose opening is left here next.
+    pub(super) fn watch(&self, pair: &Pair) -> rustix::io::Result<()> {
+        let newcomer = EventData::new_u64(NEWCOMER);
+        epoll::add(&self.epoll, &pair.rtp, newcomer, EventFlags::IN)?;
+        epoll::add(&self.epoll, &pair.rtcp, newcomer, EventFlags::IN)
     }
 }
 
-/// Has `epoll` tell of a port's packets, by its number and whether they are RTCP. Sockets that are closed leave it by themselves.
-fn watch(epoll: &OwnedFd, port: PortId, pair: &Pair) -> rustix::io::Result<()> {
-    let number = EventData::new_u64(2 * port.0);
-    epoll::add(epoll, &pair.rtp, number, EventFlags::IN)?;
-    let number = EventData::new_u64(2 * port.0 + 1);
-    epoll::add(epoll, &pair.rtcp, number, EventFlags::IN)
+/// A port to be given to another worker. Dropped undone, as by a worker that dies, it says so: the other one waits for it.
+#[derive(Debug)]
+pub(super) struct Handover {
+    port: PortId,
+    to: Mailbox,
+    come: Option<(Released, Pair)>,
+}
+
+impl Handover {
+    pub(super) fn new(port: PortId, to: Mailbox) -> Handover {
+        Handover { port, to, come: None }
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        self.to.leave(Order::Adopt(self.port, self.come.take()));
+        self.to.ring();
+    }
+}
+
+/// The number under which epoll tells of a socket's packets, so that they are looked up in no map.
+fn number(place: Place, component: Component) -> EventData {
+    EventData::new_u64(2 * place.0 as u64 + u64::from(component == Component::Rtcp))
 }
 
 fn unwatch(epoll: &OwnedFd, pair: &Pair) {
@@ -100,12 +118,23 @@ fn unwatch(epoll: &OwnedFd, pair: &Pair) {
     let _ = epoll::delete(epoll, &pair.rtcp);
 }
 
-/// Starts a worker.
+/// Starts a worker. It says in `closed` which pairs are free again.
 pub(super) fn start(
     name: String,
     library: Arc<Library>,
     events: tokio::sync::mpsc::Sender<Event>,
+    closed: Sender<SocketAddr>,
 ) -> std::io::Result<(Mailbox, JoinHandle<()>)> {
+    let (mailbox, worker) = prepare(library, events, closed)?;
+    let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
+    Ok((mailbox, thread))
+}
+
+fn prepare(
+    library: Arc<Library>,
+    events: tokio::sync::mpsc::Sender<Event>,
+    closed: Sender<SocketAddr>,
+) -> std::io::Result<(Mailbox, Worker)> {
     let (orders, inbox) = channel();
     let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
     let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
@@ -116,23 +145,26 @@ pub(super) fn start(
         inbox,
         awaited: None,
         waiting: VecDeque::new(),
+        early: BTreeSet::new(),
         relay: Relay::new(library),
         sockets: Sockets::default(),
+        closed,
         outbox: Outbox { events, backlog: VecDeque::new(), full: false },
     };
-    let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
-    Ok((Mailbox { orders, wake, epoll }, thread))
+    Ok((Mailbox { orders, wake, epoll }, worker))
 }
 
 struct Worker {
     epoll: Arc<OwnedFd>,
     wake: Arc<OwnedFd>,
     inbox: Receiver<Order>,
-    /// The port without which no order is carried out, and the orders.
+    /// The port without which no order is carried out, the orders, and the ports that have come before their own turn to be awaited.
     awaited: Option<PortId>,
     waiting: VecDeque<Order>,
+    early: BTreeSet<PortId>,
     relay: Relay,
     sockets: Sockets,
+    closed: Sender<SocketAddr>,
     outbox: Outbox,
 }
 
@@ -153,9 +185,8 @@ impl Worker {
             let mut woken = false;
             for event in ready.drain(..) {
                 match event.data.u64() {
-                    WAKE => woken = true,
-                    // Of a port whose opening is among the orders.
-                    number => woken |= !self.receive(now, number, &mut packet),
+                    WAKE | NEWCOMER => woken = true,
+                    number => self.receive(now, number, &mut packet),
                 }
             }
             self.tick(now);
@@ -184,19 +215,18 @@ impl Worker {
         })
     }
 
-    /// One packet of a socket that has some; `false` if it is not known yet. Level-triggered: if there are more, the next wait says so.
-    fn receive(&mut self, now: Instant, number: u64, packet: &mut [u8; MTU]) -> bool {
-        let port = PortId(number / 2);
-        let Some(pair) = self.sockets.0.get(&port) else { return false };
-        let component = if number % 2 == 0 { Component::Rtp } else { Component::Rtcp };
+    /// One packet of a socket that has some. Level-triggered: if there are more, the next wait says so.
+    fn receive(&mut self, now: Instant, number: u64, packet: &mut [u8; MTU]) {
+        let place = Place((number / 2) as usize);
+        let component = if number.is_multiple_of(2) { Component::Rtp } else { Component::Rtcp };
+        let Some(pair) = self.sockets.at(place) else { return };
         if let Ok((_, length, Some(from))) =
             recvfrom(pair.of(component), &mut packet[..], RecvFlags::TRUNC)
             && let (Some(bytes), Ok(from)) = (packet.get_mut(..length), SocketAddr::try_from(from))
-            && let Some(send) = self.relay.receive(now, port, component, from, bytes)
+            && let Some(send) = self.relay.receive_at(now, place, component, from, bytes)
         {
             self.sockets.send(&send, &packet[..send.length]);
         }
-        true
     }
 
     fn tick(&mut self, now: Instant) {
@@ -232,15 +262,31 @@ impl Worker {
         let now = Instant::now();
         match order {
             Order::Open { port, ssrc, pair } => {
-                self.sockets.0.insert(port, pair);
-                self.relay.open(now, port, ssrc);
+                if let Some(place) = self.relay.open(now, port, ssrc) {
+                    let epoll = Arc::clone(&self.epoll);
+                    self.settle(port, place, pair, |socket, number| {
+                        epoll::modify(&epoll, socket, number, EventFlags::IN)
+                    });
+                }
             }
             Order::Command(command) => {
-                self.relay.command(now, &command);
-                if let Command::Close { port } = command {
-                    // The sockets are closed before `Closed` is told.
-                    drop(self.sockets.0.remove(&port));
+                match command {
+                    Command::Close { port } if self.relay.place_of(port).is_none() => {
+                        // It was lost with a worker that died.
+                        let statistics = Statistics::default();
+                        self.outbox.push(Event::Closed { port, statistics });
+                    }
+                    // The sockets are closed before the pair is free and `Closed` is told.
+                    Command::Close { port } => {
+                        if let Some(pair) = self.take_sockets(port) {
+                            let address = pair.address;
+                            drop(pair);
+                            let _ = self.closed.send(address);
+                        }
+                    }
+                    _ => {}
                 }
+                self.relay.command(now, &command);
                 // A prompt begins now, not when the next packet happens to come.
                 self.tick(now);
             }
@@ -248,15 +294,18 @@ impl Worker {
                 self.relay.tap(recording, customer, agent, tap);
             }
             Order::Untap(recording) => self.relay.untap(recording),
-            Order::Release { port, to } => {
-                let pair = self.sockets.0.remove(&port);
+            Order::Release(mut handover) => {
+                let pair = self.take_sockets(handover.port);
                 if let Some(pair) = &pair {
                     unwatch(&self.epoll, pair);
                 }
-                to.leave(Order::Adopt(port, self.relay.release(port).zip(pair)));
-                to.ring();
+                handover.come = self.relay.release(handover.port).zip(pair);
             }
-            Order::Await(port) => self.awaited = Some(port),
+            Order::Await(port) => {
+                if !self.early.remove(&port) {
+                    self.awaited = Some(port);
+                }
+            }
             Order::Adopt(port, come) => self.adopt(port, come),
             Order::Stop => {}
         }
@@ -265,25 +314,63 @@ impl Worker {
     fn adopt(&mut self, port: PortId, come: Option<(Released, Pair)>) {
         if self.awaited == Some(port) {
             self.awaited = None;
+        } else {
+            self.early.insert(port);
         }
-        if let Some((released, pair)) = come {
-            self.relay.adopt(released);
-            if let Err(refused) = watch(&self.epoll, port, &pair) {
-                tracing::error!(port = port.0, %refused, "a port is lost between two media workers");
+        if let Some((released, pair)) = come
+            && let Some(place) = self.relay.adopt(released)
+        {
+            let epoll = Arc::clone(&self.epoll);
+            self.settle(port, place, pair, |socket, number| {
+                epoll::add(&epoll, socket, number, EventFlags::IN)
+            });
+        }
+    }
+
+    /// Keeps a port's sockets where the relay keeps the port; `watch` has epoll tell of them under the number of that place.
+    fn settle(
+        &mut self,
+        port: PortId,
+        place: Place,
+        pair: Pair,
+        watch: impl Fn(&OwnedFd, EventData) -> rustix::io::Result<()>,
+    ) {
+        for component in [Component::Rtp, Component::Rtcp] {
+            if let Err(refused) = watch(pair.of(component), number(place, component)) {
+                tracing::error!(port = port.0, %refused, "a media port will not hear its far side");
             }
-            self.sockets.0.insert(port, pair);
         }
+        self.sockets.put(place, pair);
+    }
+
+    fn take_sockets(&mut self, port: PortId) -> Option<Pair> {
+        self.sockets.take(self.relay.place_of(port)?)
     }
 }
 
-/// The sockets of a worker.
+/// The sockets of a worker, in the places of their ports.
 #[derive(Debug, Default)]
-struct Sockets(BTreeMap<PortId, Pair>);
+struct Sockets(Vec<Option<Pair>>);
 
 impl Sockets {
+    fn at(&self, place: Place) -> Option<&Pair> {
+        self.0.get(place.0)?.as_ref()
+    }
+
+    fn put(&mut self, place: Place, pair: Pair) {
+        if self.0.len() <= place.0 {
+            self.0.resize_with(place.0 + 1, || None);
+        }
+        self.0[place.0] = Some(pair);
+    }
+
+    fn take(&mut self, place: Place) -> Option<Pair> {
+        self.0.get_mut(place.0)?.take()
+    }
+
     /// Sends or, if the system will not take it now, drops: late audio is worth nothing.
     fn send(&self, send: &Send, bytes: &[u8]) {
-        let Some(pair) = self.0.get(&send.port) else { return };
+        let Some(pair) = self.at(send.place) else { return };
         let _ = sendto(pair.of(send.component), bytes, SendFlags::empty(), &send.to);
     }
 }
@@ -316,5 +403,48 @@ impl Outbox {
                 Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_comes_before_it_is_awaited_is_not_awaited_for_ever() {
+        let (events, _heard) = tokio::sync::mpsc::channel(4);
+        let (mailbox, mut worker) = prepare(Arc::default(), events, channel().0).expect("an epoll");
+        let (a, b, c) = (PortId(1), PortId(2), PortId(3));
+        // Three workers: the second to be awaited may be the first to come.
+        for order in [Order::Await(a), Order::Await(b), Order::Adopt(b, None)] {
+            mailbox.leave(order);
+        }
+        assert!(worker.obey());
+        assert_eq!(worker.awaited, Some(a));
+        for order in [Order::Adopt(a, None), Order::Await(c)] {
+            mailbox.leave(order);
+        }
+        assert!(worker.obey());
+        assert_eq!((worker.awaited, worker.waiting.len(), worker.early.len()), (Some(c), 0, 0));
+    }
+
+    #[test]
+    fn a_port_that_dies_with_its_worker_is_not_awaited_for_ever_and_can_be_closed() {
+        let (events, mut heard) = tokio::sync::mpsc::channel(4);
+        let prepare = || prepare(Arc::default(), events.clone(), channel().0).expect("an epoll");
+        let ((dying, last), (mailbox, mut worker)) = (prepare(), prepare());
+        for port in [PortId(1), PortId(2)] {
+            mailbox.leave(Order::Await(port));
+        }
+        mailbox.leave(Order::Command(Command::Close { port: PortId(1) }));
+        // One has its orders still, the other is gone.
+        assert!(dying.leave(Order::Release(Handover::new(PortId(1), mailbox.clone()))));
+        drop(last);
+        assert!(!dying.leave(Order::Release(Handover::new(PortId(2), mailbox))));
+        assert!(worker.obey());
+        assert_eq!(worker.awaited, None);
+        worker.outbox.flush();
+        let closed = Event::Closed { port: PortId(1), statistics: Statistics::default() };
+        assert_eq!(heard.try_recv(), Ok(closed));
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::wire::rtp::g711::{self, Codec};
 use crate::wire::rtp::packet::{self, Fresh, Header};
 use crate::wire::rtp::rtcp;
+use crate::wire::sdp::description::Encoding;
 use crate::wire::sdp::negotiation::Direction;
 
 mod hostile;
@@ -78,8 +79,11 @@ impl Phone {
         Remote {
             rtp: Some(self.address),
             rtcp: Some(SocketAddr::new(self.address.ip(), self.address.port() + 1)),
+            sip_host: None,
             codec: self.codec,
+            payload_type: self.codec.payload_type(),
             telephone_event: Some(100 + self.port.0 as u8),
+            received: vec![(100 + self.port.0 as u8, Encoding::TelephoneEvent)],
             direction: Direction::SendRecv,
         }
     }
@@ -270,7 +274,7 @@ fn a_new_ssrc_or_clock_of_the_far_side_does_not_break_the_stream() {
     for round in 0..5u32 {
         for n in 0..10 {
             let heard = a.says(&mut room, 1).is_some();
-            assert_eq!(heard, round == 0 || n > 0, "a new SSRC is on probation for one packet");
+            assert_eq!(heard, round == 0 || n > 1, "a new SSRC waits until the old is silent");
             room.now += PIECE;
         }
         (a.ssrc, a.sequence, a.timestamp) = (round, round as u16 * 9_000, round * 0x3000_0000);
@@ -302,24 +306,48 @@ fn a_second_source_never_takes_over_and_is_sent_nothing() {
 }
 
 #[test]
-fn a_phone_behind_nat_is_found_after_five_packets_and_gets_its_audio_there() {
+fn a_phone_behind_nat_is_found_where_its_sip_comes_from_and_gets_its_audio_there() {
     let (mut room, mut a, mut b) = Room::bridged(Phone::new(A), Phone::new(B));
     let signalled = a.address;
     a.address = "203.0.113.7:61001".parse().expect("it is one");
+    let remote = Remote { sip_host: Some(a.address.ip()), ..Phone::new(A).remote() };
+    room.connects(A, remote.clone());
     for _ in 0..4 {
         assert!(a.says(&mut room, 1).is_none());
         assert_eq!(b.says(&mut room, 2).expect("sent to the address of the SDP").to, signalled);
+        room.now += PIECE;
     }
     assert!(a.says(&mut room, 1).is_some());
     assert_eq!(b.says(&mut room, 2).expect("sent to where it comes from").to, a.address);
     // The same far side again, by a session refresh: nothing moves.
-    room.connects(A, Phone::new(A).remote());
+    room.connects(A, remote.clone());
     assert_eq!(b.says(&mut room, 2).expect("sent to where it comes from").to, a.address);
     // A new address by re-INVITE: at once there.
-    let moved = Remote { rtp: Some("192.0.2.77:5000".parse().expect("it is one")), ..a.remote() };
+    let moved = Remote { rtp: Some("192.0.2.77:5000".parse().expect("it is one")), ..remote };
     room.connects(A, moved.clone());
     assert_eq!(Some(b.says(&mut room, 2).expect("sent to the new address").to), moved.rtp);
-    assert!(a.says(&mut room, 1).is_none(), "the old source is a stranger now");
+    assert!(a.says(&mut room, 1).is_none(), "the old source is on probation again");
+}
+
+#[test]
+fn a_stranger_cannot_win_a_port_before_its_phone_speaks() {
+    let (mut room, mut a, mut b) = Room::bridged(Phone::new(A), Phone::new(B));
+    let thief = "198.51.100.66:7000".parse().expect("it is one");
+    let mut thief = Phone { address: thief, ssrc: 0xbad, ..Phone::new(A) };
+    for _ in 0..40 {
+        assert!(thief.says(&mut room, 9).is_none());
+        assert_eq!(b.says(&mut room, 2).expect("sent to the phone").to, a.address);
+        room.passes(PIECE);
+    }
+    assert!(a.says(&mut room, 1).is_some());
+    // Nor while the phone is not to be heard.
+    room.connects(A, Remote { rtp: Some(b.address), ..a.remote() });
+    room.connects(A, Remote { direction: Direction::SendOnly, ..a.remote() });
+    for _ in 0..200 {
+        assert!(thief.says(&mut room, 9).is_none());
+        assert_eq!(b.says(&mut room, 2).expect("sent to the phone").to, a.address);
+        room.passes(PIECE);
+    }
 }
 
 #[test]

@@ -267,8 +267,11 @@ impl Leg {
         let remote = Remote {
             rtp: agreed.rtp,
             rtcp: agreed.rtcp,
+            sip_host: Some(self.dialog.flow().remote.ip().to_canonical()),
             codec: agreed.codec,
+            payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
+            received: agreed.received.clone(),
             direction: agreed.direction,
         };
         desk.outbox.media(Command::Connect { port: self.port, remote, silence });

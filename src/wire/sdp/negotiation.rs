@@ -67,6 +67,8 @@ pub struct Agreed {
     pub payload_type: u8,
     /// The payload type of telephone-event that they want to receive, if both sides have it.
     pub telephone_event: Option<u8>,
+    /// What the numbers mean under which they may send: those that we listed (RFC 3264 §5.1), then those that they did.
+    pub received: Vec<(u8, Encoding)>,
     /// Ours: whether we send, receive.
     pub direction: Direction,
 }
@@ -174,12 +176,18 @@ impl Session {
         {
             return Err(Refusal::Mismatch);
         }
-        let (_, stream) = paired
+        let (ours, stream) = paired
             .into_iter()
-            .find(|(line, _)| matches!(line, Line::Audio { .. }))
+            .find_map(|(line, stream)| match line {
+                Line::Audio { encodings, .. } => Some((encodings, stream)),
+                Line::Refused { .. } => None,
+            })
             .ok_or(Refusal::Mismatch)?;
         let common = self.common(stream);
-        let agreed = self.agree(stream, &common, direction)?;
+        let mut agreed = self.agree(stream, &common, direction)?;
+        let listed = |number: u8| ours.iter().any(|&(ours, _)| ours == number);
+        agreed.received.retain(|&(number, _)| !listed(number));
+        agreed.received.splice(..0, ours.iter().copied());
         self.lines.clone_from(&draft.lines);
         self.remember(&common);
         self.agreed = Some(agreed.clone());
@@ -256,6 +264,7 @@ impl Session {
             codec,
             payload_type,
             telephone_event,
+            received: common.to_vec(),
             direction: wanted.narrowed(allowed),
         })
     }

@@ -45,8 +45,11 @@ fn command() -> impl Strategy<Value = Command> {
             remote: Remote {
                 rtp: (host != 3 || mu).then_some(address(host, 4_000)),
                 rtcp: Some(address(host, 4_001)),
+                sip_host: None,
                 codec: if mu { Codec::Pcmu } else { Codec::Pcma },
+                payload_type: if mu { 0 } else { 8 },
                 telephone_event: mu.then_some(101),
+                received: mu.then_some((101, Encoding::TelephoneEvent)).into_iter().collect(),
                 direction,
             },
             silence: silence.map(Duration::from_secs),
@@ -119,7 +122,9 @@ proptest! {
         for deed in deeds {
             match deed {
                 Deed::Command(command) => room.tells(command),
-                Deed::Open(port) => room.relay.open(room.now, port, port.0 as u32),
+                Deed::Open(port) => {
+                    room.relay.open(room.now, port, port.0 as u32);
+                }
                 Deed::Close(port) => room.tells(Command::Close { port }),
                 Deed::Tap(a, b) => {
                     let (into, listener) = tap(Samples(1_000));

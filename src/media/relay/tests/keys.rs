@@ -39,6 +39,52 @@ fn keys_are_told_once_and_carried_under_the_other_legs_number() {
 }
 
 #[test]
+fn each_side_is_sent_the_numbers_it_listed_and_may_use_either_sides() {
+    let (mut room, mut a, mut b) = Room::bridged(Phone::new(A), Phone::new(B));
+    let pcmu = Encoding::G711(Codec::Pcmu);
+    let event = Encoding::TelephoneEvent;
+    // We listed 0 and 101, they 96 and 97.
+    room.connects(
+        A,
+        Remote {
+            payload_type: 96,
+            telephone_event: Some(97),
+            received: vec![(0, pcmu), (101, event), (96, pcmu), (97, event)],
+            ..a.remote()
+        },
+    );
+    for number in [0, 96] {
+        let packet = a.packet(number, false, &[7; 160]);
+        a.sequence = a.sequence.wrapping_add(1);
+        let heard = room.deliver(A, a.address, packet).expect("b hears a");
+        assert_eq!((heard.header().payload_type, heard.payload()), (0, &[7; 160][..]));
+    }
+    for (number, key) in [(101, 1), (97, 2)] {
+        let packet = a.packet(number, true, &[key, 10, 0, 160]);
+        a.sequence = a.sequence.wrapping_add(1);
+        a.timestamp = a.timestamp.wrapping_add(1_600);
+        let heard = room.deliver(A, a.address, packet).expect("b hears the key");
+        assert_eq!(heard.header().payload_type, 102);
+    }
+    assert_eq!(room.digits(), "12");
+    assert_eq!(b.says(&mut room, 7).expect("a hears b").header().payload_type, 96);
+    let heard = b.reports(&mut room, true, [3, 10, 0, 160]).expect("a hears the key");
+    assert_eq!(heard.header().payload_type, 97);
+    let stray = a.packet(98, false, &[7; 160]);
+    assert!(room.deliver(A, a.address, stray).is_none());
+}
+
+#[test]
+fn a_prompt_goes_out_under_the_number_that_was_listed() {
+    let (library, prompt) = library(1);
+    let mut room = Room::with(library);
+    room.connects(A, Remote { payload_type: 96, ..Phone::new(A).remote() });
+    room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Once });
+    room.passes(PIECE);
+    assert_eq!(room.rtp(A)[0].header().payload_type, 96);
+}
+
+#[test]
 fn keys_survive_loss_and_disorder() {
     let mut room = Room::new();
     let mut a = Phone::new(A);
@@ -59,6 +105,29 @@ fn keys_survive_loss_and_disorder() {
         room.deliver(A, a.address, packet);
     }
     assert_eq!(room.digits(), "1234");
+}
+
+#[test]
+fn keys_faster_than_fingers_are_not_told_but_a_jam_of_them_is() {
+    let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
+    let mut presses = |room: &mut Room, count: u32, every: Duration| {
+        for _ in 0..count {
+            a.reports(room, true, [1, 10, 0, 160]);
+            a.timestamp = a.timestamp.wrapping_add(800);
+            room.now += every;
+        }
+        std::mem::take(&mut room.events).len()
+    };
+    assert_eq!(presses(&mut room, 20, Duration::ZERO), 20);
+    assert_eq!(presses(&mut room, 1_000, Duration::from_millis(50)), 1_000);
+    let flood = presses(&mut room, 20_000, Duration::from_micros(100));
+    assert!(
+        (50..=75).contains(&flood),
+        "two seconds of 40 ms each, and what a jam may bring: {flood}"
+    );
+    room.now += PIECE * 2;
+    assert_eq!(presses(&mut room, 100, Duration::from_millis(50)), 100, "told again at once");
+    assert_eq!(room.closes(A).unheeded, 20_000 - flood as u64);
 }
 
 #[test]

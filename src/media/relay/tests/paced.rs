@@ -78,12 +78,37 @@ fn music_plays_on_and_a_stopped_prompt_tells_nothing() {
 }
 
 #[test]
-fn a_prompt_for_nobody_keeps_its_time() {
+fn a_prompt_waits_while_nobody_can_be_sent_to_and_is_played_only_when_all_of_it_went_out() {
     let (library, prompt) = library(50);
     let mut room = Room::with(library);
-    let held = Remote { direction: Direction::RecvOnly, ..Phone::new(A).remote() };
-    room.connects(A, held);
+    let remote = Phone::new(A).remote();
+    let held = Remote { direction: Direction::RecvOnly, ..remote.clone() };
+    let nowhere = Remote { rtp: None, rtcp: None, ..held.clone() };
+    room.connects(A, held.clone());
     room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Once });
+    for (nobody, heard) in [(&held, 20), (&nowhere, 29), (&held, 0)] {
+        room.passes(Duration::from_secs(10));
+        assert_eq!(room.rtp(A).len(), 0);
+        assert_eq!(room.events, []);
+        room.connects(A, remote.clone());
+        room.passes(PIECE * heard);
+        let packets = room.rtp(A);
+        assert_eq!(packets.len() as u32, heard);
+        assert!(packets.iter().all(|sent| sent.header().marker == (sent.at == packets[0].at)));
+        room.connects(A, nobody.clone());
+    }
+    room.connects(A, remote);
+    room.passes(PIECE * 3);
+    assert_eq!(room.rtp(A).len(), 1, "the last of fifty");
+    assert_eq!(room.events, [Event::Played { port: A, play: PlayId(1) }]);
+}
+
+#[test]
+fn music_for_nobody_keeps_its_time() {
+    let (library, prompt) = library(50);
+    let mut room = Room::with(library);
+    room.connects(A, Remote { direction: Direction::RecvOnly, ..Phone::new(A).remote() });
+    room.tells(Command::Play { port: A, prompt, play: PlayId(1), repeat: Repeat::Forever });
     room.passes(Duration::from_millis(500));
     assert_eq!(room.rtp(A).len(), 0);
     room.connects(A, Phone::new(A).remote());
@@ -91,9 +116,7 @@ fn a_prompt_for_nobody_keeps_its_time() {
     let packets = room.rtp(A);
     assert_eq!(packets.len(), 24);
     assert!(packets[0].header().marker);
-    assert_eq!(room.events, []);
-    room.passes(Duration::from_millis(1));
-    assert_eq!(room.events, [Event::Played { port: A, play: PlayId(1) }]);
+    assert_eq!(packets[0].payload()[0], g711::encode(Codec::Pcmu, 26 * 300));
 }
 
 #[test]
@@ -147,6 +170,33 @@ fn silence_is_told_once_per_episode_and_only_while_we_listen() {
 }
 
 #[test]
+fn who_has_been_silent_before_a_bridge_has_the_whole_time_again_and_is_told_again() {
+    let mut room = Room::new();
+    let silence = Some(Duration::from_secs(30));
+    let silent = |port| Event::Silent { port };
+    for port in [A, B] {
+        let remote = Phone::new(port).remote();
+        room.tells(Command::Connect { port, remote, silence });
+    }
+    // A waits in silence and is told of to nobody who listens; B answers a moment before its own time is up.
+    room.passes(Duration::from_secs(29));
+    let remote = Phone::new(B).remote();
+    room.tells(Command::Connect { port: B, remote, silence: None });
+    room.passes(Duration::from_secs(20));
+    assert_eq!(room.events, [silent(A)]);
+    let remote = Phone::new(B).remote();
+    room.tells(Command::Connect { port: B, remote, silence });
+    room.passes(Duration::from_secs(29));
+    room.tells(Command::Bridge { a: A, b: B });
+    room.passes(Duration::from_millis(29_999));
+    assert_eq!(room.events, [silent(A)]);
+    room.passes(Duration::from_secs(30));
+    assert_eq!(room.events.len(), 3);
+    assert!(room.events.contains(&silent(B)));
+    assert_eq!(room.events.iter().filter(|&event| *event == silent(A)).count(), 2);
+}
+
+#[test]
 fn reports_come_about_every_five_seconds_and_say_what_was_lost() {
     let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
     let start = room.now;
@@ -178,6 +228,35 @@ fn reports_come_about_every_five_seconds_and_say_what_was_lost() {
 }
 
 #[test]
+fn who_no_longer_sends_reports_as_a_receiver_and_not_on_who_is_no_longer_heard() {
+    let (mut room, mut a, mut b) = Room::bridged(Phone::new(A), Phone::new(B));
+    let mut reports = |room: &mut Room, speaks: [bool; 2]| {
+        for _ in 0..1_500 {
+            if speaks[0] {
+                a.says(room, 1);
+            }
+            if speaks[1] {
+                b.says(room, 1);
+            }
+            room.passes(PIECE);
+        }
+        let all = std::mem::take(&mut room.sent).into_iter();
+        let to_a = all.filter(|sent| sent.component == Component::Rtcp && sent.port == A);
+        let kinds: Vec<[u8; 2]> = to_a.map(|sent| [sent.bytes[0], sent.bytes[1]]).collect();
+        assert!(kinds.len() >= 4, "{kinds:?}");
+        kinds
+    };
+    let last = |kinds: Vec<[u8; 2]>| kinds[kinds.len() - 1];
+    assert_eq!(last(reports(&mut room, [true, true])), [0x81, 200]);
+    let fading = reports(&mut room, [true, false]);
+    assert_eq!(fading[0], [0x81, 200], "it still has sent since the report before the last");
+    assert_eq!(last(fading), [0x81, 201]);
+    assert_eq!(last(reports(&mut room, [false, true])), [0x80, 200]);
+    assert_eq!(last(reports(&mut room, [false, false])), [0x80, 201]);
+    assert_eq!(last(reports(&mut room, [true, true])), [0x81, 200]);
+}
+
+#[test]
 fn their_reports_are_never_passed_on_and_a_goodbye_ends_nothing() {
     let (mut room, mut a, b) = Room::bridged(Phone::new(A), Phone::new(B));
     a.says(&mut room, 1);
@@ -198,8 +277,10 @@ fn our_reports_cite_theirs_and_go_where_rtp_proved_the_way() {
     let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
     let signalled = a.remote().rtcp.expect("it has one");
     a.address = "203.0.113.7:61001".parse().expect("it is one");
+    room.connects(A, Remote { sip_host: Some(a.address.ip()), ..Phone::new(A).remote() });
     for _ in 0..6 {
         a.says(&mut room, 1);
+        room.now += PIECE;
     }
     room.passes(Duration::from_secs(20));
     let to_a = |sent: &Sent| sent.component == Component::Rtcp && sent.port == A;
@@ -215,6 +296,7 @@ fn our_reports_cite_theirs_and_go_where_rtp_proved_the_way() {
     let length = rtcp::write(&mut space, a.ssrc, 1, Some(sender), None);
     let heard_at = room.now;
     room.relay.receive(room.now, A, Component::Rtcp, from, &mut space[..length]);
+    a.says(&mut room, 1);
     room.passes(Duration::from_secs(10));
     let report = room.sent.iter().find(|sent| to_a(sent)).expect("reports go there now");
     assert_eq!(report.to, from);

@@ -58,6 +58,11 @@ fn an_answer_keeps_their_order_and_their_numbers() {
             codec: Codec::Pcmu,
             payload_type: 0,
             telephone_event: Some(97),
+            received: vec![
+                (0, Encoding::G711(Codec::Pcmu)),
+                (8, Encoding::G711(Codec::Pcma)),
+                (97, Encoding::TelephoneEvent),
+            ],
             direction: Direction::SendRecv,
         }
     );
@@ -79,6 +84,24 @@ fn a_codec_may_come_under_a_dynamic_number() {
     assert_eq!((agreed.codec, agreed.payload_type), (Codec::Pcma, 96));
     assert_eq!(agreed.telephone_event, None, "the clock differs");
     assert_eq!(lines(&text, "a=rtpmap"), ["a=rtpmap:96 PCMA/8000"]);
+}
+
+#[test]
+fn we_send_under_their_numbers_and_take_ours_as_well_as_theirs() {
+    let mut ours = session();
+    ours.offer(Direction::SendRecv);
+    let answer =
+        "m=audio 5000 RTP/AVP 96 97|a=rtpmap:96 PCMU/8000|a=rtpmap:97 telephone-event/8000";
+    let agreed = ours.conclude(&offer(answer)).expect("agreed");
+    assert_eq!((agreed.payload_type, agreed.telephone_event), (96, Some(97)));
+    let (pcma, pcmu) = (Encoding::G711(Codec::Pcma), Encoding::G711(Codec::Pcmu));
+    let event = Encoding::TelephoneEvent;
+    assert_eq!(agreed.received, [(8, pcma), (0, pcmu), (101, event), (96, pcmu), (97, event)]);
+    // A number of ours means what we said, whatever they make of it.
+    ours.offer(Direction::SendRecv);
+    let crossed = "m=audio 5000 RTP/AVP 97|a=rtpmap:97 PCMA/8000";
+    let agreed = ours.conclude(&offer(crossed)).expect("agreed");
+    assert_eq!(agreed.received, [(8, pcma), (96, pcmu), (97, event)]);
 }
 
 #[test]
