@@ -53,7 +53,7 @@ pub(super) fn print(
     output::print(&match context.format {
         output::Format::Json => output::value(reply)?,
         output::Format::Table => table(reply).ok_or_else(|| unexpected(reply))?,
-    });
+    })?;
     Ok(())
 }
 

@@ -89,7 +89,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                     &serde_json::json!({ "recordings": found.iter().map(json).collect::<Vec<_>>() }),
                 )?,
                 Format::Table => rows(&found),
-            });
+            })?;
             Ok(())
         }
         Verb::Show { recording } => {
@@ -98,7 +98,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             output::print(&match context.format {
                 Format::Json => output::value(&json(&found))?,
                 Format::Table => whole(&found),
-            });
+            })?;
             Ok(())
         }
         Verb::Export { recording, to, force } => {
@@ -110,7 +110,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                     &serde_json::json!({ "recording": found.recording.to_string(), "file": to }),
                 )?,
                 Format::Table => format!("{} is copied to {}", found.recording, to.display()),
-            });
+            })?;
             Ok(())
         }
         Verb::Check => check(context),
@@ -229,7 +229,7 @@ fn check(context: &Context) -> Result<(), Failure> {
                 .collect::<Vec<_>>()
                 .join("\n")
         }
-    });
+    })?;
     if report.is_clean() {
         Ok(())
     } else {

@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                     &serde_json::json!({ "due": due.iter().map(json).collect::<Vec<_>>() }),
                 )?,
                 Format::Table => rows(&due),
-            });
+            })?;
             Ok(())
         }
         Verb::Run { accept_clock, .. } => {

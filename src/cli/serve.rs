@@ -23,7 +23,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
-    log::start(arguments.log.as_deref()).map_err(|why| Failure::new(Exit::Failed, why))?;
+    let _log =
+        log::start(arguments.log.as_deref()).map_err(|why| Failure::new(Exit::Usage, why))?;
     process::keep_private();
     process::raise_descriptors();
     let loaded = place::load(context)?;
@@ -38,7 +39,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         .any(|user| user.ha1.sha256.is_some() || user.ha1.md5.is_some());
     let options = Options { loaded, clock: Clock::system(), seed: None, signals: true };
     let running = Server::start(options).map_err(refused)?;
-    print(&greeting(&running, &counts, locked_out));
+    if let Err(failure) = print(&greeting(&running, &counts, locked_out)) {
+        // The switch serves, whether or not anybody reads that it does.
+        tracing::warn!(event = "greeting_unwritten", why = failure.says());
+    }
     running.join().map_err(|fault| Failure::new(Exit::Failed, fault.to_string()))
 }
 

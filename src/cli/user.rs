@@ -61,7 +61,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                         path.display()
                     )
                 }
-            });
+            })?;
         }
         Verb::Remove { extension } => {
             let path = profiles::remove_user(&context.profiles, &extension).map_err(refused)?;
@@ -73,7 +73,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                     "{} is deleted; takes effect at the next start of the switch",
                     path.display()
                 ),
-            });
+            })?;
         }
     }
     Ok(())
