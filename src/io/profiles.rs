@@ -26,6 +26,21 @@ pub fn load(folder: &Path) -> Result<Loaded, Vec<Error>> {
     Ok(loaded)
 }
 
+/// Where recordings and state lie, by `switch.toml` alone: mistakes anywhere else do not matter.
+pub fn places(folder: &Path) -> Result<(PathBuf, PathBuf), Vec<Error>> {
+    let mut found = Found::default();
+    let path = folder.join(config::NODE);
+    match fs::symlink_metadata(&path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+        Ok(_) | Err(_) => found.file(&path, config::NODE.to_owned()),
+    }
+    if !found.errors.is_empty() {
+        return Err(found.errors);
+    }
+    let (recordings, state) = config::places(&found.sources)?;
+    Ok((plain(&folder.join(recordings)), plain(&folder.join(state))))
+}
+
 /// Every `.toml` of the folder and of the folders in it, and the secrets. Hidden files (an editor's) are left out, as are READMEs.
 pub fn read(folder: &Path) -> Result<(Vec<Source>, Vec<Warning>), Vec<Error>> {
     let mut found = Found::default();

@@ -224,3 +224,26 @@ fn made_passwords_are_strong_and_never_twice_the_same() {
     assert_eq!(a.len(), 27);
     assert_eq!(users::check_password("1001", &a), Ok(()));
 }
+
+#[test]
+fn where_things_lie_is_known_whatever_else_is_mistyped() {
+    let folder = folder_with(&[
+        ("switch.toml", "domian = 7\nrecordings = \"/srv/rec\"\n[limits]\ncals = 1"),
+        ("users/1001.toml", "name ="),
+        ("nonsense/x.toml", ""),
+    ]);
+    assert!(load(folder.path()).is_err());
+    let places = places(folder.path()).expect("known");
+    assert_eq!(places, ("/srv/rec".into(), "/srv/rec/.state".into()));
+}
+
+#[test]
+fn where_things_lie_is_not_guessed() {
+    for wrong in ["state = 7", "recordings = \"\"", "state = \"/srv"] {
+        let folder = folder_with(&[("switch.toml", wrong)]);
+        assert!(places(folder.path()).is_err(), "{wrong}");
+    }
+    let nothing = tempfile::tempdir().expect("a folder");
+    let errors = places(nothing.path()).expect_err("nothing there");
+    assert!(errors[0].to_string().contains("switch.toml: the file is missing"), "{errors:?}");
+}
