@@ -8,7 +8,7 @@ use super::output::print;
 use super::{Context, Exit, Failure, place};
 use crate::config::Loaded;
 use crate::io::clock::Clock;
-use crate::io::reconcile::{Report, reconcile};
+use crate::io::reconcile::{Look, Report, reconcile};
 use crate::io::store::Reader;
 use crate::io::{log, process};
 use crate::server::{Options, Running, Server, StartError};
@@ -122,7 +122,7 @@ fn addresses(listeners: &[Listener], profile: Profile) -> String {
 fn disagreements(running: &Running) -> Vec<String> {
     let report = Reader::open(running.state())
         .ok()
-        .and_then(|reader| reconcile(running.recordings(), &reader).ok());
+        .and_then(|reader| reconcile(running.recordings(), &reader, Look::Sizes).ok());
     report.filter(|report| !report.is_clean()).map(|report| lines(&report)).unwrap_or_default()
 }
 
@@ -131,6 +131,7 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     let counted = [
         (report.without_row.len(), "files without a row"),
         (report.without_file.len(), "rows without a file"),
+        (report.wrong_size.len(), "files longer or shorter than their rows say"),
         (report.after_purge.len(), "files that should have been deleted"),
         (report.stray_parts.len(), "unfinished files that belong to no call"),
         (report.strange.len(), "files that are no recordings"),

@@ -69,8 +69,17 @@ impl Folder {
 
     /// Opens a file to read and write; a link is an error.
     pub fn open_file(&self, name: &str) -> io::Result<File> {
+        self.open_for(name, OFlags::RDWR)
+    }
+
+    /// Opens a file to read; a link is an error.
+    pub fn open_to_read(&self, name: &str) -> io::Result<File> {
+        self.open_for(name, OFlags::RDONLY)
+    }
+
+    fn open_for(&self, name: &str, access: OFlags) -> io::Result<File> {
         // Not to wait for a pipe that somebody put there.
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(&self.0, plain(name)?, flags, Mode::empty())?);
         if !file.metadata()?.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -93,6 +102,12 @@ impl Folder {
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// How long a file is, in bytes.
+    pub fn size(&self, name: &str) -> io::Result<u64> {
+        let stat = rustix::fs::statat(&self.0, plain(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
     /// Removes a file of this folder.
