@@ -252,6 +252,9 @@ impl Turn {
                 self.begin_to_stop();
                 continue;
             }
+            if request == Request::AcceptClock {
+                tracing::warn!(event = "clock_accepted");
+            }
             self.rest.requests += 1;
             let id = RequestId(self.rest.requests);
             self.rest.replies.insert(id, answer);
@@ -307,7 +310,10 @@ impl Turn {
                 }
                 Output::Find(query) => self.journal.find(query),
                 Output::Purge(order) => self.purger.order(order),
-                Output::Reply(id, reply) => {
+                Output::Reply(id, mut reply) => {
+                    if let Reply::Retention { trouble, .. } = &mut reply {
+                        *trouble = self.journal.trouble();
+                    }
                     if let Some(answer) = self.rest.replies.remove(&id) {
                         // The admin may have gone.
                         let _ = answer.send(reply);
