@@ -24,6 +24,11 @@ pub fn raise_descriptors() -> Option<u64> {
     }
 }
 
+/// The number of the user this process runs as.
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Whether whoever started the process wants it to outlive its terminal (`nohup`): then a handler of ours would undo that.
 pub fn ignores_hangup() -> bool {
     #[expect(clippy::disallowed_methods, reason = "the kernel tells it in a file")]
