@@ -17,7 +17,7 @@ use crate::utc::Utc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Recordings, the newest first, tombstones of deleted ones included
+    /// Recordings, the newest first; those that are deleted only with --state purged
     List {
         /// Only since then (RFC 3339)
         #[arg(long, value_name = "TIME")]
@@ -28,6 +28,9 @@ pub(super) enum Verb {
         /// Only from this queue
         #[arg(long)]
         queue: Option<String>,
+        /// Only those in this state; purged ones are tombstones
+        #[arg(long, value_parser = State::ALL.map(State::as_str))]
+        state: Option<String>,
         /// Only those on legal hold
         #[arg(long)]
         legal_hold: bool,
@@ -74,7 +77,9 @@ pub(super) enum Verb {
 
 pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::List { since, agent, queue, legal_hold, limit } => {
+        Verb::List { since, agent, queue, state, legal_hold, limit } => {
+            let state =
+                State::ALL.into_iter().find(|known| Some(known.as_str()) == state.as_deref());
             let since = since.map(|since| Utc::parse(&since)).transpose();
             let since =
                 since.map_err(|wrong| Failure::new(Exit::Usage, format!("--since: {wrong}")))?;
@@ -82,6 +87,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 since,
                 agent,
                 queue,
+                state,
                 legal_hold,
                 limit: Some(limit),
                 ..RecordingFilter::default()

@@ -10,10 +10,13 @@ use crate::config::Loaded;
 use crate::io::clock::Clock;
 use crate::io::reconcile::{Look, Report, reconcile};
 use crate::io::store::Reader;
-use crate::io::{log, process};
+use crate::io::{folder, log, process};
 use crate::server::{Options, Running, Server, StartError};
 use crate::switch::settings::{Listener, Profile};
 use crate::wire::flow::Transport;
+
+/// Bytes: the recordings of a minute of a hundred calls.
+const SCARCE: u64 = 200 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -49,7 +52,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
 fn refused(error: StartError) -> Failure {
     let exit = match &error {
         StartError::Store(crate::io::store::Error::Busy(_)) => Exit::Running,
-        StartError::Bind(_) => Exit::Address,
+        StartError::Bind(_) | StartError::Rtp(..) => Exit::Address,
         StartError::Folder(..) | StartError::Store(_) | StartError::Control(_) => Exit::Storage,
         StartError::Media(_) | StartError::System(_) => Exit::Failed,
     };
@@ -75,6 +78,12 @@ fn greeting(running: &Running, counts: &str, locked_out: bool) -> String {
         let _ = writeln!(text, "  {whose:<10} {}", addresses(running.listeners(), profile));
     }
     let _ = writeln!(text, "  recordings {}", running.recordings().display());
+    if folder::free(running.recordings()).is_ok_and(|free| free < SCARCE) {
+        let _ = writeln!(
+            text,
+            "  the disk of the recordings is full: calls are served and not recorded; see tonspur retention run --dry-run"
+        );
+    }
     let interrupted = running.interrupted();
     if interrupted.calls > 0 {
         let (finished, lost) = (interrupted.finished.len(), interrupted.lost.len());
@@ -115,7 +124,11 @@ fn addresses(listeners: &[Listener], profile: Profile) -> String {
             None => shown.push(format!("{} {transport}", listener.bind)),
         }
     }
-    shown.join(", ")
+    match profile {
+        _ if !shown.is_empty() => shown.join(", "),
+        Profile::Internal => "nowhere: there is no internal.toml".to_owned(),
+        Profile::External => "nowhere: there is no external.toml".to_owned(),
+    }
 }
 
 /// Files without a row and rows without a file, counted; `recording check` names them.
