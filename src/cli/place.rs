@@ -24,7 +24,6 @@ fn wrong(errors: &[crate::config::Error]) -> Failure {
 }
 
 /// By `switch.toml` alone: whatever else is mistyped, calls can be ended and recordings held.
-
 pub(super) fn places(context: &Context) -> Result<Places, Failure> {
     let (recordings, state) =
         profiles::places(&context.profiles).map_err(|errors| wrong(&errors))?;

@@ -1,5 +1,4 @@
 //! A recording copied out: written beside its target, its digest taken on the way, and only then given its name.
-#![expect(clippy::disallowed_methods, reason = "files are copied")]
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};

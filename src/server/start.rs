@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_range_that_others_have_is_said_at_the_start() {
-        let even = |socket: &UdpSocket| socket.local_addr().expect("bound").port() % 2 == 0;
+        let even =
+            |socket: &UdpSocket| socket.local_addr().expect("bound").port().is_multiple_of(2);
         let mut bound = std::iter::repeat_with(|| UdpSocket::bind("127.0.0.1:0").expect("a port"));
         let held = bound.find(even).expect("in the end");
         let port = held.local_addr().expect("bound").port();
