@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::reserve;
+
 /// Why the store cannot be opened or read.
 #[derive(Debug)]
 pub enum Error {
@@ -65,6 +67,12 @@ impl Error {
                 Error::Corrupt { path: path.to_owned(), detail: error.to_string() }
             }
             Some(rusqlite::ErrorCode::DiskFull) => Error::Full(path.to_owned()),
+            // What it says of a log that cannot be made.
+            Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::CannotOpen)
+                if reserve::is_full(path) =>
+            {
+                Error::Full(path.to_owned())
+            }
             Some(_) | None => Error::Sql { path: path.to_owned(), error },
         }
     }

@@ -13,6 +13,8 @@ use super::folder;
 pub(super) const RESERVE: &str = "reserve";
 /// A thousand pages: orders for several hundred recordings, and what else waits with them.
 const SIZE: u64 = 4 << 20;
+/// A database is not opened in less: its log and the index of it.
+const NOTHING: u64 = 256 << 10;
 
 /// See the module.
 #[derive(Debug)]
@@ -31,9 +33,9 @@ impl Reserve {
         reserve
     }
 
-    /// Whether the disk has hardly any room.
+    /// Whether the disk has no room to open a database in.
     pub(super) fn is_short(&self) -> bool {
-        self.free() < SIZE
+        is_full(&self.path)
     }
 
     /// Frees what was kept back; `false` if nothing was.
@@ -54,7 +56,7 @@ impl Reserve {
         let there = fs::metadata(&self.path).is_ok_and(|file| file.len() == SIZE);
         if there {
             self.spent = false;
-        } else if self.free() >= 2 * SIZE {
+        } else if free(&self.path) >= 2 * SIZE {
             match fill(&self.path) {
                 Ok(()) => self.spent = false,
                 // It is a reserve: without it the store works as well.
@@ -62,12 +64,16 @@ impl Reserve {
             }
         }
     }
+}
 
-    fn free(&self) -> u64 {
-        // What cannot be told is taken for enough.
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        folder::free(folder).unwrap_or(u64::MAX)
-    }
+/// Whether the disk of this file has no room left worth speaking of.
+pub(super) fn is_full(path: &Path) -> bool {
+    free(path) < NOTHING
+}
+
+fn free(path: &Path) -> u64 {
+    // What cannot be told is taken for enough.
+    folder::free(path.parent().unwrap_or(Path::new("."))).unwrap_or(u64::MAX)
 }
 
 /// With chance, so that no file system finds a shorter way to say it.
