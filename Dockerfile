@@ -8,6 +8,7 @@ FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/tonspur --create-home tonspur \
  && install -d -o tonspur -g tonspur -m 0700 /var/lib/tonspur/recordings
 COPY --from=build /src/target/release/tonspur /usr/local/bin/tonspur
+# Prompts alone, for the demo; `serve` wants the folder mounted.
 COPY --chown=tonspur:tonspur sip-profiles /var/lib/tonspur/sip-profiles
 USER tonspur
 WORKDIR /var/lib/tonspur

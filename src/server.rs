@@ -7,6 +7,7 @@ mod start;
 mod turn;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -38,7 +39,7 @@ pub struct Options {
     pub clock: Clock,
     /// What every identifier of the run is made from; `None`: the kernel's entropy.
     pub seed: Option<[u8; 32]>,
-    /// Whether SIGTERM and SIGINT stop it: for the program, not for a switch embedded in one.
+    /// Whether SIGTERM, SIGINT and SIGHUP stop it: for the program, not for a switch embedded in one.
     pub signals: bool,
 }
 
@@ -51,6 +52,8 @@ pub enum StartError {
     Store(store::Error),
     /// An address.
     Bind(BindError),
+    /// An address of RTP, and why.
+    Rtp(IpAddr, String),
     /// The admin socket.
     Control(control::Error),
     /// Media workers.
@@ -71,6 +74,7 @@ impl fmt::Display for StartError {
             }
             StartError::Store(error) => error.fmt(f),
             StartError::Bind(error) => error.fmt(f),
+            StartError::Rtp(address, why) => write!(f, "cannot bind RTP to {address}: {why}"),
             StartError::Control(error) => error.fmt(f),
             StartError::Media(error) => write!(f, "media cannot start: {error}"),
             StartError::System(error) => write!(f, "the system refuses: {error}"),

@@ -2,6 +2,8 @@
 //! 127/8 for itself, so all of them run side by side.
 #![expect(clippy::disallowed_methods, reason = "real files, real threads, real time")]
 
+#[path = "real/admin.rs"]
+mod admin;
 #[path = "real/audio.rs"]
 mod audio;
 #[path = "real/baresip.rs"]

@@ -88,21 +88,7 @@ fn past(context: &Context, id: &str) -> Result<Cdr, Failure> {
 
 /// A call of the past in the form of one that is up; its state is why it ended.
 pub(super) fn row(cdr: &Cdr) -> CallRow {
-    CallRow {
-        call: cdr.call.to_string(),
-        direction: cdr.direction.as_str().to_owned(),
-        from: cdr.from.reveal().clone(),
-        to: cdr.to.reveal().clone(),
-        state: cdr.end_cause.clone().unwrap_or_else(|| "up".to_owned()),
-        route: cdr.route.clone(),
-        queue: cdr.queue.clone(),
-        agent: cdr.agent.clone(),
-        started: cdr.started.to_string(),
-        answered: cdr.answered.map(|at| at.to_string()),
-        consent: cdr.consent.as_ref().map(|consent| consent.answer.as_str().to_owned()),
-        recording: cdr.recording.map(|recording| recording.to_string()),
-        unrecorded: cdr.unrecorded.clone(),
-    }
+    CallRow::of(cdr, cdr.end_cause.as_deref().unwrap_or("up"))
 }
 
 fn rows(calls: &[CallRow]) -> String {
@@ -127,18 +113,29 @@ fn rows(calls: &[CallRow]) -> String {
 
 /// Everything that is known of one.
 pub(super) fn one(row: &CallRow) -> String {
+    let at = |at: &Option<String>| at.as_deref().map_or_else(|| "-".to_owned(), second);
     sheet([
         ("call", row.call.clone()),
         ("direction", row.direction.clone()),
         ("from", row.from.clone()),
         ("to", row.to.clone()),
         ("state", row.state.clone()),
+        ("trunk", or_dash(row.trunk.as_deref())),
         ("route", or_dash(row.route.as_deref())),
         ("queue", or_dash(row.queue.as_deref())),
         ("agent", or_dash(row.agent.as_deref())),
         ("started", second(&row.started)),
-        ("answered", row.answered.as_deref().map_or_else(|| "-".to_owned(), second)),
+        ("answered", at(&row.answered)),
+        ("bridged", at(&row.bridged)),
+        ("ended", at(&row.ended)),
+        ("status", row.status.map_or_else(|| "-".to_owned(), |status| status.to_string())),
         ("consent", or_dash(row.consent.as_deref())),
+        ("consent mode", or_dash(row.consent_mode.as_deref())),
+        ("consent key", or_dash(row.consent_key.as_deref())),
+        ("consent at", at(&row.consent_at)),
+        ("prompt", or_dash(row.consent_prompt.as_deref())),
+        ("prompt language", or_dash(row.consent_language.as_deref())),
+        ("prompt sha-256", or_dash(row.consent_prompt_sha256.as_deref())),
         ("recording", or_dash(row.recording.as_deref())),
         ("not recorded because", or_dash(row.unrecorded.as_deref())),
     ])
@@ -147,50 +144,93 @@ pub(super) fn one(row: &CallRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::RecordingId;
+    use crate::switch::journal::{CallDirection, CallId, ConsentAnswer, ConsentRecord};
+    use crate::switch::settings::ConsentMode;
 
-    fn call() -> CallRow {
-        CallRow {
-            call: "0abcdefghjkm".into(),
-            direction: "inbound".into(),
-            from: "+4930555010".into(),
-            to: "+4930555100".into(),
-            state: "talking".into(),
+    fn cdr() -> Cdr {
+        let at = |text| crate::utc::Utc::parse(text).expect("a time");
+        Cdr {
+            call: CallId(0x2a),
+            direction: CallDirection::Inbound,
+            from: "+4930555010".to_owned().into(),
+            to: "+4930555100".to_owned().into(),
+            trunk: Some("north".into()),
             route: Some("10-support".into()),
             queue: Some("support".into()),
             agent: Some("anna".into()),
-            started: "2030-01-07T09:00:00.020Z".into(),
-            answered: Some("2030-01-07T09:00:00.045Z".into()),
-            consent: Some("agreed".into()),
-            recording: Some("0nprstvwxyz1".into()),
+            started: at("2030-01-07T09:00:00.020Z"),
+            answered: Some(at("2030-01-07T09:00:00.045Z")),
+            bridged: Some(at("2030-01-07T09:00:09Z")),
+            ended: Some(at("2030-01-07T09:01:00Z")),
+            end_cause: Some("caller hung up".into()),
+            status: None,
+            consent: Some(ConsentRecord {
+                mode: ConsentMode::ExpressAll,
+                answer: ConsentAnswer::Agreed,
+                at: at("2030-01-07T09:00:04Z"),
+                prompt: "consent".into(),
+                prompt_sha256: "ab12".into(),
+                language: "de".into(),
+            }),
+            recording: Some(RecordingId(0x2b)),
             unrecorded: None,
         }
+    }
+
+    fn call() -> CallRow {
+        CallRow { state: "talking".into(), ..row(&cdr()) }
     }
 
     #[test]
     fn calls_are_listed_a_line_each() {
         insta::assert_snapshot!(rows(&[call()]), @r#"
         CALL          DIRECTION  FROM         TO           STATE    QUEUE    AGENT  STARTED               RECORDING
-        0abcdefghjkm  inbound    +4930555010  +4930555100  talking  support  anna   2030-01-07T09:00:00Z  0nprstvwxyz1
+        00000000001a  inbound    +4930555010  +4930555100  talking  support  anna   2030-01-07T09:00:00Z  00000000001b
         "#);
         assert_eq!(rows(&[]), "no calls");
     }
 
     #[test]
     fn one_call_is_shown_whole() {
-        insta::assert_snapshot!(one(&call()), @r#"
-        call                  0abcdefghjkm
+        insta::assert_snapshot!(one(&row(&cdr())), @r#"
+        call                  00000000001a
         direction             inbound
         from                  +4930555010
         to                    +4930555100
-        state                 talking
+        state                 caller hung up
+        trunk                 north
         route                 10-support
         queue                 support
         agent                 anna
         started               2030-01-07T09:00:00Z
         answered              2030-01-07T09:00:00Z
+        bridged               2030-01-07T09:00:09Z
+        ended                 2030-01-07T09:01:00Z
+        status                -
         consent               agreed
-        recording             0nprstvwxyz1
+        consent mode          express_all
+        consent key           1
+        consent at            2030-01-07T09:00:04Z
+        prompt                consent
+        prompt language       de
+        prompt sha-256        ab12
+        recording             00000000001b
         not recorded because  -
         "#);
+    }
+
+    #[test]
+    fn programs_are_told_of_a_past_call_what_is_stored() {
+        let told = output::value(&row(&cdr())).expect("JSON");
+        for fact in [
+            r#""trunk": "north""#,
+            r#""ended": "2030-01-07T09:01:00.000000Z""#,
+            r#""end_cause": "caller hung up""#,
+            r#""consent_key": "1""#,
+            r#""consent_prompt_sha256": "ab12""#,
+        ] {
+            assert!(told.contains(fact), "{fact} is not in {told}");
+        }
     }
 }

@@ -29,6 +29,6 @@ pub(super) fn run(context: &Context, Verb::Check: Verb) -> Result<(), Failure> {
                 lines.chain(["the configuration is sound".to_owned()]).collect();
             lines.iter().map(|line| output::plain(line)).collect::<Vec<_>>().join("\n")
         }
-    });
+    })?;
     Ok(())
 }

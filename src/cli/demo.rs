@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
             "call": call,
             "recording": recording::json(&row),
             "tombstone": recording::json(&tombstone),
-        }))?);
+        }))?)?;
     }
     Ok(())
 }
@@ -76,7 +76,8 @@ struct Report {
 impl Report {
     fn print(&self, text: &str) {
         if self.format == Format::Table {
-            output::print(text);
+            // What held is told by the exit code too.
+            let _ = output::print(text);
         }
     }
 

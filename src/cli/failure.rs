@@ -61,6 +61,11 @@ impl Failure {
         self.exit
     }
 
+    /// The sentence.
+    pub(super) fn says(&self) -> &str {
+        &self.says
+    }
+
     /// For standard error.
     pub(super) fn text(&self, format: Format) -> String {
         match format {

@@ -22,6 +22,9 @@ pub(super) fn reach(context: &Context, request: &Request) -> Result<Option<Reply
     match control::ask(&socket(context)?, request) {
         Ok(reply) => settled(reply).map(Some),
         Err(control::Error::NotRunning) => Ok(None),
+        Err(error @ (control::Error::Forbidden(_) | control::Error::TooLong(_))) => {
+            Err(Failure::storage(error.to_string()))
+        }
         Err(error) => Err(Failure::new(Exit::Failed, error.to_string())),
     }
 }
@@ -53,7 +56,7 @@ pub(super) fn print(
     output::print(&match context.format {
         output::Format::Json => output::value(reply)?,
         output::Format::Table => table(reply).ok_or_else(|| unexpected(reply))?,
-    });
+    })?;
     Ok(())
 }
 

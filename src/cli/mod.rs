@@ -29,6 +29,7 @@ mod serve;
 mod trunk;
 mod user;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -107,7 +108,8 @@ pub fn run() -> ExitCode {
     match dispatch(&context, cli.command) {
         Ok(()) => ExitCode::from(Exit::Done.code()),
         Err(failure) => {
-            eprintln!("{}", failure.text(format));
+            // The exit code says it too, should nobody be able to read this.
+            let _ = writeln!(std::io::stderr(), "{}", failure.text(format));
             ExitCode::from(failure.exit().code())
         }
     }

@@ -85,10 +85,18 @@ pub(super) fn value(value: &impl serde::Serialize) -> Result<String, Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot write JSON: {error}")))
 }
 
-/// Prints `text` and a line end. A reader who has seen enough (`| head`) is no failure.
-pub(super) fn print(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+/// Prints `text` and a line end. A reader who has seen enough (`| head`) is no failure; a full disk is.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    print_to(std::io::stdout().lock(), text)
+}
+
+fn print_to(mut place: impl std::io::Write, text: &str) -> Result<(), Failure> {
+    match writeln!(place, "{text}").and_then(|()| place.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::storage(format!("standard output cannot be written: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn lines(table: &Table) -> String {
@@ -116,6 +124,22 @@ mod tests {
             (span(59), span(61), span(3_661)),
             ("0:59".into(), "1:01".into(), "1:01:01".into())
         );
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_written_is_a_failure_but_for_a_reader_who_has_seen_enough() {
+        struct Place(std::io::ErrorKind);
+        impl std::io::Write for Place {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let full = print_to(Place(std::io::ErrorKind::StorageFull), "text");
+        assert_eq!(full.expect_err("a failure").exit(), Exit::Storage);
+        assert_eq!(print_to(Place(std::io::ErrorKind::BrokenPipe), "text"), Ok(()));
     }
 
     #[test]

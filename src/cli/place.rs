@@ -15,14 +15,19 @@ pub(super) struct Places {
 
 /// The whole configuration; every mistake in it if there is one.
 pub(super) fn load(context: &Context) -> Result<Loaded, Failure> {
-    profiles::load(&context.profiles).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Failure::new(Exit::Configuration, lines.join("\n"))
-    })
+    profiles::load(&context.profiles).map_err(|errors| wrong(&errors))
 }
 
+fn wrong(errors: &[crate::config::Error]) -> Failure {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Failure::new(Exit::Configuration, lines.join("\n"))
+}
+
+/// By `switch.toml` alone: whatever else is mistyped, calls can be ended and recordings held.
 pub(super) fn places(context: &Context) -> Result<Places, Failure> {
-    load(context).map(|loaded| Places { recordings: loaded.recordings, state: loaded.state })
+    let (recordings, state) =
+        profiles::places(&context.profiles).map_err(|errors| wrong(&errors))?;
+    Ok(Places { recordings, state })
 }
 
 /// The history, to be read.

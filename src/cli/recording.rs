@@ -1,6 +1,5 @@
 //! `recording list|show|export|check|legal-hold|release`: what was recorded, and what becomes of it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -8,16 +7,17 @@ use clap::Subcommand;
 use super::output::{self, Format, or_dash, second, sheet, span, table};
 use super::{Context, Exit, Failure, live, place};
 use crate::io::clock::Clock;
-use crate::io::reconcile::reconcile;
+use crate::io::export::{self, Present};
+use crate::io::offline;
+use crate::io::reconcile::{Look, reconcile};
 use crate::io::store::{Matches, Reader, Recording, RecordingFilter, State};
-use crate::io::{offline, wav};
 use crate::media::{Samples, Silence};
 use crate::switch::control::{Reply, Request};
 use crate::utc::Utc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Recordings, the newest first, tombstones of deleted ones included
+    /// Recordings, the newest first; those that are deleted only with --state purged
     List {
         /// Only since then (RFC 3339)
         #[arg(long, value_name = "TIME")]
@@ -28,6 +28,9 @@ pub(super) enum Verb {
         /// Only from this queue
         #[arg(long)]
         queue: Option<String>,
+        /// Only those in this state; purged ones are tombstones
+        #[arg(long, value_parser = State::ALL.map(State::as_str))]
+        state: Option<String>,
         /// Only those on legal hold
         #[arg(long)]
         legal_hold: bool,
@@ -52,7 +55,11 @@ pub(super) enum Verb {
         force: bool,
     },
     /// Compares files and rows, and names what does not agree
-    Check,
+    Check {
+        /// Read every recording whole and compare its SHA-256 too
+        #[arg(long)]
+        digest: bool,
+    },
     /// Forbids the deletion of one
     LegalHold {
         /// Its id
@@ -70,7 +77,9 @@ pub(super) enum Verb {
 
 pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::List { since, agent, queue, legal_hold, limit } => {
+        Verb::List { since, agent, queue, state, legal_hold, limit } => {
+            let state =
+                State::ALL.into_iter().find(|known| Some(known.as_str()) == state.as_deref());
             let since = since.map(|since| Utc::parse(&since)).transpose();
             let since =
                 since.map_err(|wrong| Failure::new(Exit::Usage, format!("--since: {wrong}")))?;
@@ -78,6 +87,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 since,
                 agent,
                 queue,
+                state,
                 legal_hold,
                 limit: Some(limit),
                 ..RecordingFilter::default()
@@ -89,7 +99,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                     &serde_json::json!({ "recordings": found.iter().map(json).collect::<Vec<_>>() }),
                 )?,
                 Format::Table => rows(&found),
-            });
+            })?;
             Ok(())
         }
         Verb::Show { recording } => {
@@ -98,22 +108,23 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             output::print(&match context.format {
                 Format::Json => output::value(&json(&found))?,
                 Format::Table => whole(&found),
-            });
+            })?;
             Ok(())
         }
         Verb::Export { recording, to, force } => {
             let (places, reader) = place::history(context)?;
             let found = one(&reader, &recording)?;
-            export(&places.recordings.join(&found.path), &found, &to, force)?;
+            let present = if force { Present::Replace } else { Present::Keep };
+            export(&places, &found, &to, present)?;
             output::print(&match context.format {
                 Format::Json => output::value(
                     &serde_json::json!({ "recording": found.recording.to_string(), "file": to }),
                 )?,
                 Format::Table => format!("{} is copied to {}", found.recording, to.display()),
-            });
+            })?;
             Ok(())
         }
-        Verb::Check => check(context),
+        Verb::Check { digest } => check(context, if digest { Look::Digests } else { Look::Sizes }),
         Verb::LegalHold { recording, reason } => {
             let said = format!("{recording} is on legal hold");
             let request =
@@ -162,7 +173,12 @@ fn one(reader: &Reader, id: &str) -> Result<Recording, Failure> {
     }
 }
 
-fn export(from: &Path, recording: &Recording, to: &Path, force: bool) -> Result<(), Failure> {
+fn export(
+    places: &place::Places,
+    recording: &Recording,
+    to: &Path,
+    present: Present,
+) -> Result<(), Failure> {
     let expected = match (recording.state(), &recording.sha256) {
         (State::Purged, _) => {
             return Err(Failure::not_found(format!(
@@ -178,28 +194,19 @@ fn export(from: &Path, recording: &Recording, to: &Path, force: bool) -> Result<
         }
         (_, Some(sha256)) => sha256,
     };
-    let unreadable = |error: String| Failure::storage(format!("{}: {error}", from.display()));
-    let found = wav::digest(from).map_err(|error| unreadable(error.to_string()))?;
-    if hex(&found) != *expected {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("{}: the file was changed: its digest is not that of its row", from.display()),
-        ));
-    }
-    if to.exists() && !force {
-        return Err(Failure::storage(format!(
-            "{} is there already; --force overwrites it",
-            to.display()
-        )));
-    }
-    fs::copy(from, to)
-        .map(drop)
-        .map_err(|error| Failure::storage(format!("{}: {error}", to.display())))
+    export::export((&places.recordings, &places.state), &recording.path, expected, to, present)
+        .map_err(|error| {
+            let exit = match error {
+                export::Error::Changed(_) => Exit::Failed,
+                _ => Exit::Storage,
+            };
+            Failure::new(exit, error.to_string())
+        })
 }
 
-fn check(context: &Context) -> Result<(), Failure> {
+fn check(context: &Context, look: Look) -> Result<(), Failure> {
     let (places, reader) = place::history(context)?;
-    let report = reconcile(&places.recordings, &reader)
+    let report = reconcile(&places.recordings, &reader, look)
         .map_err(|error| Failure::storage(error.to_string()))?;
     let named = |pairs: &[(crate::media::RecordingId, String)]| {
         pairs.iter().map(|(id, path)| format!("{id} {path}")).collect::<Vec<_>>()
@@ -210,6 +217,8 @@ fn check(context: &Context) -> Result<(), Failure> {
         ("deleted, but there", named(&report.after_purge)),
         ("unfinished, of no call", report.stray_parts.clone()),
         ("no recording", report.strange.clone()),
+        ("not of the size in its row", named(&report.wrong_size)),
+        ("changed, by its digest", named(&report.wrong_digest)),
     ];
     output::print(&match context.format {
         Format::Json => output::value(&serde_json::json!({
@@ -219,6 +228,8 @@ fn check(context: &Context) -> Result<(), Failure> {
             "after_purge": found[2].1,
             "stray_parts": found[3].1,
             "strange": found[4].1,
+            "wrong_size": found[5].1,
+            "wrong_digest": found[6].1,
         }))?,
         Format::Table => {
             let lines = found.iter().flat_map(|(what, places)| {
@@ -229,7 +240,7 @@ fn check(context: &Context) -> Result<(), Failure> {
                 .collect::<Vec<_>>()
                 .join("\n")
         }
-    });
+    })?;
     if report.is_clean() {
         Ok(())
     } else {
@@ -259,10 +270,6 @@ fn rows(found: &[Recording]) -> String {
         }),
         "no recordings",
     )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A span of a recording, as people would name it.

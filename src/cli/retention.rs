@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::output::{self, Format, second, sheet, table};
+use super::output::{self, Format, or_dash, second, sheet, table};
 use super::{Context, Failure, live, place};
 use crate::io::clock::Clock;
 use crate::io::offline::{self, Calendar};
@@ -16,7 +16,7 @@ pub(super) enum Verb {
         /// Only says what would be deleted
         #[arg(long)]
         dry_run: bool,
-        /// The calendar is right although it jumped since the last run (only while no switch runs)
+        /// The clock is right although it jumped since the last run: look at --dry-run first
         #[arg(long)]
         accept_clock: bool,
     },
@@ -34,11 +34,20 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                     &serde_json::json!({ "due": due.iter().map(json).collect::<Vec<_>>() }),
                 )?,
                 Format::Table => rows(&due),
-            });
+            })?;
             Ok(())
         }
         Verb::Run { accept_clock, .. } => {
-            let reply = match live::reach(context, &Request::RetentionRun)? {
+            let accepted = match accept_clock {
+                true => live::reach(context, &Request::AcceptClock)?.is_some(),
+                false => true,
+            };
+            // Whoever did not hear that the clock is right is not to be asked without it.
+            let alive = match accepted {
+                true => live::reach(context, &Request::RetentionRun)?,
+                false => None,
+            };
+            let reply = match alive {
                 Some(reply) => reply,
                 None => {
                     let places = place::places(context)?;
@@ -50,15 +59,37 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             };
             live::print(context, &reply, ran)
         }
-        Verb::Status => live::show(context, &Request::RetentionStatus, |reply| match reply {
-            Reply::Retention { ran, next, blocked } => Some(sheet([
-                ("last run", ran.as_deref().map_or_else(|| "never".to_owned(), second)),
-                ("next run", next.as_deref().map_or_else(|| "under way".to_owned(), second)),
-                ("blocked because", blocked.clone().unwrap_or_else(|| "-".to_owned())),
-            ])),
-            _ => None,
-        }),
+        Verb::Status => {
+            let (reply, otherwise) = match live::reach(context, &Request::RetentionStatus)? {
+                Some(reply) => (reply, "under way"),
+                None => (remembered(context)?, "when a switch runs"),
+            };
+            live::print(context, &reply, |reply| status(reply, otherwise))
+        }
     }
+}
+
+/// What the store knows of it while no switch runs.
+fn remembered(context: &Context) -> Result<Reply, Failure> {
+    let (_, reader) = place::history(context)?;
+    let ran = reader.retention_ran().map_err(place::unreadable)?;
+    let last = reader.retention_runs(1).map_err(place::unreadable)?.pop();
+    Ok(Reply::Retention {
+        ran: ran.map(|at| at.to_string()),
+        next: None,
+        blocked: last.and_then(|last| last.blocked),
+        trouble: None,
+    })
+}
+
+fn status(reply: &Reply, otherwise: &str) -> Option<String> {
+    let Reply::Retention { ran, next, blocked, trouble } = reply else { return None };
+    Some(sheet([
+        ("last run", ran.as_deref().map_or_else(|| "never".to_owned(), second)),
+        ("next run", next.as_deref().map_or_else(|| otherwise.to_owned(), second)),
+        ("blocked because", or_dash(blocked.as_deref())),
+        ("not stored because", or_dash(trouble.as_deref())),
+    ]))
 }
 
 fn rows(due: &[Kept]) -> String {

@@ -8,12 +8,15 @@ use super::output::print;
 use super::{Context, Exit, Failure, place};
 use crate::config::Loaded;
 use crate::io::clock::Clock;
-use crate::io::reconcile::{Report, reconcile};
+use crate::io::reconcile::{Look, Report, reconcile};
 use crate::io::store::Reader;
-use crate::io::{log, process};
+use crate::io::{folder, log, process};
 use crate::server::{Options, Running, Server, StartError};
 use crate::switch::settings::{Listener, Profile};
 use crate::wire::flow::Transport;
+
+/// Bytes: the recordings of a minute of a hundred calls.
+const SCARCE: u64 = 200 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -23,7 +26,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
-    log::start(arguments.log.as_deref()).map_err(|why| Failure::new(Exit::Failed, why))?;
+    let _log =
+        log::start(arguments.log.as_deref()).map_err(|why| Failure::new(Exit::Usage, why))?;
     process::keep_private();
     process::raise_descriptors();
     let loaded = place::load(context)?;
@@ -38,14 +42,17 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failur
         .any(|user| user.ha1.sha256.is_some() || user.ha1.md5.is_some());
     let options = Options { loaded, clock: Clock::system(), seed: None, signals: true };
     let running = Server::start(options).map_err(refused)?;
-    print(&greeting(&running, &counts, locked_out));
+    if let Err(failure) = print(&greeting(&running, &counts, locked_out)) {
+        // The switch serves, whether or not anybody reads that it does.
+        tracing::warn!(event = "greeting_unwritten", why = failure.says());
+    }
     running.join().map_err(|fault| Failure::new(Exit::Failed, fault.to_string()))
 }
 
 fn refused(error: StartError) -> Failure {
     let exit = match &error {
         StartError::Store(crate::io::store::Error::Busy(_)) => Exit::Running,
-        StartError::Bind(_) => Exit::Address,
+        StartError::Bind(_) | StartError::Rtp(..) => Exit::Address,
         StartError::Folder(..) | StartError::Store(_) | StartError::Control(_) => Exit::Storage,
         StartError::Media(_) | StartError::System(_) => Exit::Failed,
     };
@@ -71,6 +78,12 @@ fn greeting(running: &Running, counts: &str, locked_out: bool) -> String {
         let _ = writeln!(text, "  {whose:<10} {}", addresses(running.listeners(), profile));
     }
     let _ = writeln!(text, "  recordings {}", running.recordings().display());
+    if folder::free(running.recordings()).is_ok_and(|free| free < SCARCE) {
+        let _ = writeln!(
+            text,
+            "  the disk of the recordings is full: calls are served and not recorded; see tonspur retention run --dry-run"
+        );
+    }
     let interrupted = running.interrupted();
     if interrupted.calls > 0 {
         let (finished, lost) = (interrupted.finished.len(), interrupted.lost.len());
@@ -111,14 +124,18 @@ fn addresses(listeners: &[Listener], profile: Profile) -> String {
             None => shown.push(format!("{} {transport}", listener.bind)),
         }
     }
-    shown.join(", ")
+    match profile {
+        _ if !shown.is_empty() => shown.join(", "),
+        Profile::Internal => "nowhere: there is no internal.toml".to_owned(),
+        Profile::External => "nowhere: there is no external.toml".to_owned(),
+    }
 }
 
 /// Files without a row and rows without a file, counted; `recording check` names them.
 fn disagreements(running: &Running) -> Vec<String> {
     let report = Reader::open(running.state())
         .ok()
-        .and_then(|reader| reconcile(running.recordings(), &reader).ok());
+        .and_then(|reader| reconcile(running.recordings(), &reader, Look::Sizes).ok());
     report.filter(|report| !report.is_clean()).map(|report| lines(&report)).unwrap_or_default()
 }
 
@@ -127,6 +144,7 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     let counted = [
         (report.without_row.len(), "files without a row"),
         (report.without_file.len(), "rows without a file"),
+        (report.wrong_size.len(), "files longer or shorter than their rows say"),
         (report.after_purge.len(), "files that should have been deleted"),
         (report.stray_parts.len(), "unfinished files that belong to no call"),
         (report.strange.len(), "files that are no recordings"),

@@ -32,6 +32,9 @@ pub(super) enum Verb {
     Remove {
         /// The extension
         extension: String,
+        /// Only says which file would go, or why it may not
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -61,19 +64,21 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                         path.display()
                     )
                 }
-            });
+            })?;
         }
-        Verb::Remove { extension } => {
-            let path = profiles::remove_user(&context.profiles, &extension).map_err(refused)?;
+        Verb::Remove { extension, dry_run } => {
+            let remove = if dry_run { profiles::removable_user } else { profiles::remove_user };
+            let path = remove(&context.profiles, &extension).map_err(refused)?;
             output::print(&match context.format {
-                Format::Json => {
-                    output::value(&serde_json::json!({ "extension": extension, "file": path }))?
-                }
+                Format::Json => output::value(
+                    &serde_json::json!({ "extension": extension, "file": path, "dry_run": dry_run }),
+                )?,
+                Format::Table if dry_run => format!("{} would be deleted", path.display()),
                 Format::Table => format!(
                     "{} is deleted; takes effect at the next start of the switch",
                     path.display()
                 ),
-            });
+            })?;
         }
     }
     Ok(())
@@ -93,8 +98,8 @@ fn typed() -> Result<Redacted<String>, Failure> {
 
 fn refused(refused: Refused) -> Failure {
     let exit = match &refused {
-        Refused::Because(why) if why.starts_with("there is no user") => Exit::NotFound,
-        Refused::Because(_) => Exit::Failed,
+        Refused::Unknown(_) => Exit::NotFound,
+        Refused::Because(_) | Refused::Needed(..) => Exit::Failed,
         Refused::Files(_) => Exit::Configuration,
         Refused::Write(..) => Exit::Storage,
     };

@@ -7,7 +7,7 @@ use super::findings::Findings;
 use super::{Source, name, nearest};
 
 /// What concerns the whole node.
-pub(super) const NODE: &str = "switch.toml";
+pub const NODE: &str = "switch.toml";
 /// The addresses for phones.
 pub(super) const INTERNAL: &str = "internal.toml";
 /// The addresses for carriers.

@@ -33,6 +33,10 @@ pub(super) fn read(folder: &Folder<'_>, rtp: (u16, u16), findings: &Findings) ->
     if !folder.has(INTERNAL) && !folder.has(EXTERNAL) {
         let what = "the file is missing, and external.toml too: nothing would listen";
         findings.error(INTERNAL, None, what);
+    } else if !folder.has(EXTERNAL) {
+        findings.warning(EXTERNAL, None, "the file is missing: no carrier can reach the switch");
+    } else if !folder.has(INTERNAL) {
+        findings.warning(INTERNAL, None, "the file is missing: no phone can register");
     }
     let nowhere = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let rtp_of = |read: fn(&Read) -> IpAddr| {

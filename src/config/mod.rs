@@ -22,6 +22,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 pub use findings::{Error, Warning};
+pub use folder::NODE;
 pub use name::check_extension;
 
 use crate::switch::settings::{Settings, User};
@@ -140,6 +141,16 @@ pub fn domain(sources: &[Source]) -> Result<String, Vec<Error>> {
     let folder = Folder::sort(&own, &findings);
     let domain = node::read(&folder, &findings).domain;
     findings.into_result().map(|_| domain)
+}
+
+/// Where recordings and state lie, for whoever has to reach a switch that runs whatever has been mistyped since it started. Fails if
+/// just that cannot be known.
+pub fn places(sources: &[Source]) -> Result<(PathBuf, PathBuf), Vec<Error>> {
+    let findings = Findings::default();
+    let own: Vec<Source> =
+        sources.iter().filter(|source| source.path == folder::NODE).cloned().collect();
+    let places = node::places(&Folder::sort(&own, &findings), &findings);
+    findings.into_result().map(|_| places)
 }
 
 #[cfg(test)]

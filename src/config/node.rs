@@ -85,6 +85,23 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
     node
 }
 
+/// Where recordings and state lie; other keys may be wrong.
+pub(super) fn places(folder: &Folder<'_>, findings: &Findings) -> (PathBuf, PathBuf) {
+    let mut node = Node::default();
+    if !folder.has(NODE) {
+        findings.error(NODE, None, "the file is missing: it names at least the `domain`");
+    }
+    if let Some(document) = folder.top(NODE) {
+        let mut section = document.section(findings);
+        put(&mut node.recordings, path(&mut section, "recordings"));
+        put(&mut node.state, path(&mut section, "state"));
+    }
+    if node.state.as_os_str().is_empty() {
+        node.state = node.recordings.join(".state");
+    }
+    (node.recordings, node.state)
+}
+
 fn general(section: &mut Section<'_>, node: &mut Node) {
     match section.line_of("domain") {
         Some(_) => put(&mut node.domain, section.parsed("domain", name::domain).map(|at| at.value)),

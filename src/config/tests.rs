@@ -177,6 +177,23 @@ fn a_node_needs_a_domain_and_an_address() {
 }
 
 #[test]
+fn a_profile_that_is_missing_is_told() {
+    let missing = |file: &str| {
+        let office = office_with(&[(file, "")]);
+        let warnings = load(&office).expect("one is enough").warnings;
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        missing("-external.toml"),
+        ["external.toml: the file is missing: no carrier can reach the switch"]
+    );
+    assert_eq!(
+        missing("-internal.toml"),
+        ["internal.toml: the file is missing: no phone can register"]
+    );
+}
+
+#[test]
 fn listeners_that_cannot_stand_side_by_side_are_refused() {
     assert_eq!(
         errors(&[("external.toml", "transports = [\"udp\"]\nbind = \"10.0.0.1:5060\"")]),

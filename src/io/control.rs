@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
@@ -18,6 +18,8 @@ use crate::switch::control::{Reply, Request};
 /// The socket's name within the state folder.
 pub const SOCKET: &str = "admin.sock";
 
+/// Bytes of a socket's path.
+const LONGEST: usize = 107;
 /// Clients at once; one more waits.
 const CLIENTS: usize = 16;
 /// A request's line.
@@ -45,6 +47,10 @@ pub enum Error {
     NotRunning,
     /// Another switch does.
     Running,
+    /// It does, but the socket is not ours to open.
+    Forbidden(PathBuf),
+    /// Linux has no room for such a path.
+    TooLong(PathBuf),
     /// The socket cannot be made, opened, written or read.
     Io(std::io::Error),
     /// What came back is no reply.
@@ -56,6 +62,17 @@ impl fmt::Display for Error {
         match self {
             Error::NotRunning => f.write_str("no switch is running"),
             Error::Running => f.write_str("another switch is running here"),
+            Error::Forbidden(socket) => write!(
+                f,
+                "{} is not open to this user: run the command as the user the switch runs as",
+                socket.display()
+            ),
+            Error::TooLong(socket) => write!(
+                f,
+                "the admin socket's path is {} bytes long and Linux takes {LONGEST}: name a shorter `state` in switch.toml than that of {}",
+                socket.as_os_str().len(),
+                socket.display()
+            ),
             Error::Io(error) => write!(f, "the admin socket failed: {error}"),
             Error::Garbled(what) => write!(f, "the switch gave an unreadable answer: {what}"),
         }
@@ -72,9 +89,11 @@ impl From<std::io::Error> for Error {
 
 /// Asks the switch that listens at `socket`, and waits for its answer.
 pub fn ask(socket: &Path, request: &Request) -> Result<Reply, Error> {
-    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+    use std::io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
+    fits(socket)?;
     let stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
         NotFound | ConnectionRefused => Error::NotRunning,
+        PermissionDenied => Error::Forbidden(socket.to_owned()),
         _ => Error::Io(error),
     })?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -91,11 +110,20 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Reply, Error> {
     serde_json::from_slice(&answer).map_err(|error| Error::Garbled(error.to_string()))
 }
 
+/// `sun_path` of unix(7) and its NUL.
+fn fits(socket: &Path) -> Result<(), Error> {
+    if socket.as_os_str().len() <= LONGEST {
+        Ok(())
+    } else {
+        Err(Error::TooLong(socket.to_owned()))
+    }
+}
+
 /// The listening socket of this switch; its file goes with it.
 #[derive(Debug)]
 pub struct Control {
     listener: std::os::unix::net::UnixListener,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 impl Drop for Control {
@@ -113,6 +141,7 @@ impl Control {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
         }
         let path = state.join(SOCKET);
+        fits(&path)?;
         match UnixStream::connect(&path) {
             Ok(_) => return Err(Error::Running),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
@@ -274,6 +303,21 @@ mod tests {
         assert_eq!(answer, b"");
         let _ = ask(&socket, &Request::Stop);
         assert_eq!(switch.join().expect("no panic"), [Request::Stop]);
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_named_with_the_remedy() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("s".repeat(100));
+        let refused = Control::bind(&state).expect_err("refused");
+        let asked = ask(&state.join(SOCKET), &Request::CallList).expect_err("refused");
+        for error in [refused, asked] {
+            let said = error.to_string();
+            assert!(said.contains("shorter `state`") && said.contains("sss/admin.sock"), "{said}");
+        }
+        // As long as it may be.
+        let room = LONGEST - folder.path().as_os_str().len() - "//admin.sock".len();
+        Control::bind(&folder.path().join("s".repeat(room))).expect("a socket");
     }
 
     #[test]

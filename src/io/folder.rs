@@ -69,8 +69,17 @@ impl Folder {
 
     /// Opens a file to read and write; a link is an error.
     pub fn open_file(&self, name: &str) -> io::Result<File> {
+        self.open_for(name, OFlags::RDWR)
+    }
+
+    /// Opens a file to read; a link is an error.
+    pub fn open_to_read(&self, name: &str) -> io::Result<File> {
+        self.open_for(name, OFlags::RDONLY)
+    }
+
+    fn open_for(&self, name: &str, access: OFlags) -> io::Result<File> {
         // Not to wait for a pipe that somebody put there.
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(&self.0, plain(name)?, flags, Mode::empty())?);
         if !file.metadata()?.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -93,6 +102,12 @@ impl Folder {
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// How long a file is, in bytes.
+    pub fn size(&self, name: &str) -> io::Result<u64> {
+        let stat = rustix::fs::statat(&self.0, plain(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
     /// Removes a file of this folder.
@@ -165,14 +180,29 @@ impl Lock {
     }
 }
 
-/// Makes the folder and those above it, readable by us alone; one that is there already loses the rights of others.
-pub fn create_private(path: &Path) -> io::Result<()> {
+/// Makes the folder and those above it, readable by us alone. One that is there already and open to others is closed to them if it
+/// holds nothing but names that are `ours`; if it may be somebody else's too, the error says what to run.
+pub fn create_private(path: &Path, ours: impl Fn(&str) -> bool) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let mode = std::fs::metadata(path)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    if mode & 0o077 == 0 {
+        return Ok(());
     }
-    Ok(())
+    if Folder::open(path)?.names()?.iter().all(|(name, _)| ours(name)) {
+        return std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
+    }
+    Err(io::Error::other(format!(
+        "others may read it (mode {:04o}), and it holds more than tonspur's files: name a folder of its own in switch.toml, or if \
+         it is one: chmod 0700 {}",
+        mode & 0o7777,
+        path.display()
+    )))
+}
+
+/// Bytes that may still be written to the file system of `path`.
+pub fn free(path: &Path) -> io::Result<u64> {
+    let room = rustix::fs::statvfs(path)?;
+    Ok(room.f_bavail.saturating_mul(room.f_frsize))
 }
 
 /// One component, not a way.
@@ -227,6 +257,29 @@ mod tests {
             folder.names().expect("listed"),
             [("link".into(), Kind::Other), ("real".into(), Kind::Folder)]
         );
+    }
+
+    #[test]
+    fn a_folder_that_is_somebody_elses_too_keeps_its_rights() {
+        let place = tempfile::tempdir().expect("a folder");
+        let mode = || std::fs::metadata(place.path()).expect("there").permissions().mode() & 0o7777;
+        let open = |mode| {
+            let rights = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(place.path(), rights).expect("set");
+        };
+        let close = || create_private(place.path(), |name| name == "ours");
+        open(0o1777);
+        std::fs::write(place.path().join("ours"), "").expect("written");
+        std::fs::write(place.path().join("theirs"), "").expect("written");
+        let refused = close().expect_err("refused").to_string();
+        assert!(refused.ends_with(&format!("chmod 0700 {}", place.path().display())), "{refused}");
+        assert_eq!(mode(), 0o1777);
+        std::fs::remove_file(place.path().join("theirs")).expect("removed");
+        close().expect("closed");
+        assert_eq!(mode(), 0o700);
+        let inner = place.path().join("a/b");
+        create_private(&inner, |_| false).expect("made");
+        assert_eq!(std::fs::metadata(inner).expect("there").permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -5,6 +5,8 @@
     reason = "a log line has its moment; its level may come from outside"
 )]
 
+mod lines;
+
 use std::fmt::{self, Write};
 
 use tracing::field::{Field, Visit};
@@ -14,21 +16,63 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use lines::Lines;
+
 /// The variable that names the level where no flag does.
 pub const VARIABLE: &str = "TONSPUR_LOG";
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// The log at work. Dropped, what waits is written.
+#[derive(Debug)]
+pub struct Log(Lines);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
 
 /// Begins to log, at `level` (`error`, `warn`, `info`, `debug`, `trace`, or a filter such as `warn,tonspur::io=debug`), else at that of
 /// `TONSPUR_LOG`, else at `info`. `Err` says what is wrong with the level.
-pub fn start(level: Option<&str>) -> Result<(), String> {
-    let named = level.map(str::to_owned).or_else(|| std::env::var(VARIABLE).ok());
-    let filter = EnvFilter::try_new(named.as_deref().unwrap_or("info"))
-        .map_err(|error| format!("no such log level: {error}"))?;
+pub fn start(level: Option<&str>) -> Result<Log, String> {
+    let variable = std::env::var(VARIABLE).ok().filter(|named| !named.is_empty());
+    let level = match (level, &variable) {
+        (Some(level), _) => check(level)?,
+        (None, Some(level)) => check(level).map_err(|wrong| format!("{VARIABLE}: {wrong}"))?,
+        (None, None) => "info",
+    };
+    let filter =
+        EnvFilter::try_new(level).map_err(|error| format!("no such log level: {error}"))?;
+    let lost = |lost| format!("{} WARN event=log_lines_lost lines={lost}\n", stamp());
+    let lines = Lines::start(std::io::stderr(), lost).map_err(|error| error.to_string())?;
+    let writer = lines.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        // It would tell them to standard error, of all places, and panic if it cannot.
+        .log_internal_errors(false)
+        .with_writer(move || writer.clone())
         .event_format(Line)
         .try_init()
-        .map_err(|error| format!("cannot log: {error}"))
+        .map_err(|error| format!("cannot log: {error}"))?;
+    Ok(Log(lines))
+}
+
+/// The filter takes any word for the name of a crate, and then logs nothing.
+fn check(level: &str) -> Result<&str, String> {
+    let known = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let sound = |part: &str| match part.split_once('=') {
+        None => known(part),
+        Some((place, level)) => {
+            (place == "tonspur" || place.starts_with("tonspur::")) && known(level)
+        }
+    };
+    match level.split(',').find(|part| !sound(part)) {
+        None => Ok(level),
+        Some(part) => Err(format!(
+            "no such log level: {part:?}; there are {}, and filters such as warn,tonspur::io=debug",
+            LEVELS.join(", ")
+        )),
+    }
 }
 
 /// The form of a line.
@@ -118,6 +162,17 @@ mod tests {
         tracing::subscriber::with_default(subscriber, log);
         let bytes = page.0.lock().expect("no panic while held").clone();
         String::from_utf8(bytes).expect("text")
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_and_not_taken_for_a_place() {
+        for level in ["warn", "INFO", "off", "warn,tonspur::io=debug", "tonspur=trace"] {
+            assert_eq!(check(level), Ok(level));
+        }
+        for wrong in ["wran", "", "warn,", "tonspur", "tonspur=loud", "tonspurr=debug", "warn info"]
+        {
+            assert!(check(wrong).is_err_and(|why| why.contains("error, warn")), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod control;
+pub mod export;
 pub mod folder;
 pub mod log;
 pub mod offline;

@@ -24,6 +24,24 @@ pub fn raise_descriptors() -> Option<u64> {
     }
 }
 
+/// The number of the user this process runs as.
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether whoever started the process wants it to outlive its terminal (`nohup`): then a handler of ours would undo that.
+pub fn ignores_hangup() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "the kernel tells it in a file")]
+    let status = std::fs::read("/proc/self/status").unwrap_or_default();
+    ignored(&String::from_utf8_lossy(&status)) & 1 == 1
+}
+
+/// The signals a process ignores, the first in the lowest bit: proc_pid_status(5).
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
 /// 32 bytes from the kernel, for the identifiers of a run.
 pub fn entropy() -> std::io::Result<[u8; 32]> {
     let mut seed = [0; 32];
@@ -38,6 +56,13 @@ pub fn entropy() -> std::io::Result<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_under_nohup_is_known_by_its_status() {
+        assert_eq!(ignored("Name:\ttonspur\nSigIgn:\t0000000000001001\n") & 1, 1);
+        assert_eq!(ignored("Name:\ttonspur\nSigIgn:\t0000000000001000\n") & 1, 0);
+        assert_eq!(ignored(""), 0);
+    }
 
     #[test]
     fn two_runs_differ() {

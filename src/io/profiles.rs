@@ -26,6 +26,21 @@ pub fn load(folder: &Path) -> Result<Loaded, Vec<Error>> {
     Ok(loaded)
 }
 
+/// Where recordings and state lie, by `switch.toml` alone: mistakes anywhere else do not matter.
+pub fn places(folder: &Path) -> Result<(PathBuf, PathBuf), Vec<Error>> {
+    let mut found = Found::default();
+    let path = folder.join(config::NODE);
+    match fs::symlink_metadata(&path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+        Ok(_) | Err(_) => found.file(&path, config::NODE.to_owned()),
+    }
+    if !found.errors.is_empty() {
+        return Err(found.errors);
+    }
+    let (recordings, state) = config::places(&found.sources)?;
+    Ok((plain(&folder.join(recordings)), plain(&folder.join(state))))
+}
+
 /// Every `.toml` of the folder and of the folders in it, and the secrets. Hidden files (an editor's) are left out, as are READMEs.
 pub fn read(folder: &Path) -> Result<(Vec<Source>, Vec<Warning>), Vec<Error>> {
     let mut found = Found::default();
@@ -71,11 +86,15 @@ impl Found {
             let place = inside.map_or_else(|| name.clone(), |inside| format!("{inside}/{name}"));
             if path.is_dir() {
                 // Prompts are not settings, and nothing lies deeper.
-                if inside.is_none() && name != "prompts" {
+                if inside.is_some() {
+                    self.passed_over(place, "no folder is read in a folder");
+                } else if name != "prompts" {
                     self.folder(&path, Some(&name));
                 }
             } else if name.ends_with(".toml") || inside == Some("secrets") {
                 self.file(&path, place);
+            } else if !name.starts_with("README") {
+                self.passed_over(place, "it is not read: its name does not end in .toml");
             }
         }
     }
@@ -104,8 +123,19 @@ impl Found {
                 }
                 self.sources.push(Source { path: place, text });
             }
+            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => {
+                let user = super::process::user();
+                let what = format!(
+                    "it cannot be read by this user (number {user}): {why}; give it to them, or run as its owner"
+                );
+                self.error(&place, what);
+            }
             Err(why) => self.error(&place, format!("it cannot be read: {why}")),
         }
+    }
+
+    fn passed_over(&mut self, file: String, why: &str) {
+        self.warnings.push(Warning { file, line: None, what: why.to_owned() });
     }
 
     fn error(&mut self, file: &str, what: String) {
@@ -150,6 +180,10 @@ pub enum Present {
 pub enum Refused {
     /// It would not do; in a sentence.
     Because(String),
+    /// There is no such user.
+    Unknown(String),
+    /// Others need the user: their files, with what would be wrong in them.
+    Needed(String, Vec<Error>),
     /// The files would be, or are, wrong.
     Files(Vec<Error>),
     /// The file cannot be written.
@@ -160,6 +194,21 @@ impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Refused::Because(why) => f.write_str(why),
+            Refused::Unknown(extension) => {
+                write!(f, "there is no user {extension} (users/{extension}.toml)")
+            }
+            Refused::Needed(extension, errors) => {
+                let place = |error: &Error| match error.line {
+                    Some(line) => format!("{}:{line}", error.file),
+                    None => error.file.clone(),
+                };
+                let places: Vec<String> = errors.iter().map(place).collect();
+                let places = places.join(", ");
+                write!(
+                    f,
+                    "user {extension} is still named in {places}: change that first, then remove the user"
+                )
+            }
             Refused::Files(errors) => {
                 let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
                 f.write_str(&lines.join("\n"))
@@ -206,18 +255,26 @@ pub fn add_user(folder: &Path, user: &NewUser) -> Result<PathBuf, Refused> {
     Ok(path)
 }
 
-/// Deletes `users/<extension>.toml`, unless an agent or a route needs it. Returns the file's path.
-pub fn remove_user(folder: &Path, extension: &str) -> Result<PathBuf, Refused> {
+/// Whether [`remove_user`] would do it; returns the path of the file that would go.
+pub fn removable_user(folder: &Path, extension: &str) -> Result<PathBuf, Refused> {
     config::check_extension(extension).map_err(Refused::Because)?;
     let (sources, _) = read(folder).map_err(Refused::Files)?;
     let place = format!("users/{extension}.toml");
     let after: Vec<Source> =
         sources.iter().filter(|source| source.path != place).cloned().collect();
     if after.len() == sources.len() {
-        return Err(Refused::Because(format!("there is no user {extension} ({place})")));
+        return Err(Refused::Unknown(extension.to_owned()));
     }
-    no_worse(&sources, &after)?;
-    let path = folder.join(&place);
+    no_worse(&sources, &after).map_err(|refused| match refused {
+        Refused::Files(errors) => Refused::Needed(extension.to_owned(), errors),
+        other => other,
+    })?;
+    Ok(folder.join(&place))
+}
+
+/// Deletes `users/<extension>.toml`, unless an agent or a route needs it. Returns the file's path.
+pub fn remove_user(folder: &Path, extension: &str) -> Result<PathBuf, Refused> {
+    let path = removable_user(folder, extension)?;
     let gone = fs::remove_file(&path).and_then(|()| File::open(folder.join("users"))?.sync_all());
     gone.map_err(|why| Refused::Write(path.clone(), why))?;
     Ok(path)

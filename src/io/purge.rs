@@ -88,7 +88,7 @@ impl Purger {
         let recording = order.recording();
         if self.orders.send(order).is_err() {
             // The thread panicked; the intent is in the store and the next start finishes it.
-            tracing::error!(%recording, "the purge thread is gone");
+            tracing::error!(event = "thread_panicked", thread = "purge", %recording);
         }
     }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use super::export::transfer;
 use super::folder::{Folder, Kind};
-use super::store::{self, Reader, State};
+use super::store::{self, Reader, Recording, State};
 use crate::media::RecordingId;
 
 /// Year, month and day lie this deep; what is deeper is none of ours.
@@ -21,12 +22,25 @@ pub struct Report {
     pub without_file: Vec<(RecordingId, String)>,
     /// Deleted by retention, and there again.
     pub after_purge: Vec<(RecordingId, String)>,
+    /// Whole recordings whose file is longer or shorter than its row says.
+    pub wrong_size: Vec<(RecordingId, String)>,
+    /// Whole recordings whose file is of the right size and says something else; only looked for with [`Look::Digests`].
+    pub wrong_digest: Vec<(RecordingId, String)>,
     /// `.part` files of no recording that is open or failed.
     pub stray_parts: Vec<String>,
     /// Links, and files that are no recordings; hidden ones are not looked at.
     pub strange: Vec<String>,
     /// Files that are where they should be.
     pub agreeing: usize,
+}
+
+/// How closely files are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Whether they are there, and their sizes.
+    Sizes,
+    /// Every byte, against the SHA-256 of the row.
+    Digests,
 }
 
 /// Why they could not be compared.
@@ -44,28 +58,40 @@ impl Report {
         self.without_row.is_empty()
             && self.without_file.is_empty()
             && self.after_purge.is_empty()
+            && self.wrong_size.is_empty()
+            && self.wrong_digest.is_empty()
             && self.stray_parts.is_empty()
             && self.strange.is_empty()
     }
 }
 
 /// Compares the recordings folder with the store. A switch may be running.
-pub fn reconcile(recordings: &Path, reader: &Reader) -> Result<Report, Error> {
+pub fn reconcile(recordings: &Path, reader: &Reader, look: Look) -> Result<Report, Error> {
     let mut report = Report::default();
     let mut files = BTreeMap::new();
     let root = Folder::open(recordings).map_err(Error::Folder)?;
     walk(&root, "", 0, &mut files, &mut report.strange).map_err(Error::Folder)?;
 
     // Rows are read after the files: a row is committed before its file is made.
-    for (recording, path, state) in reader.files().map_err(Error::Store)? {
-        let file = files.remove(&path).is_some();
+    for row in reader.files().map_err(Error::Store)? {
+        let (recording, state, path) = (row.recording, row.state(), row.path.clone());
+        let size = files.remove(&path);
+        let file = size.is_some();
         let part = files.remove(&format!("{path}.part")).is_some();
         match state {
             State::Open | State::Failed => {
                 report.agreeing += usize::from(file || part);
                 continue;
             }
-            State::Sealed | State::Interrupted if file => report.agreeing += 1,
+            State::Sealed | State::Interrupted if file => {
+                if row.bytes.is_some_and(|bytes| Some(bytes) != size) {
+                    report.wrong_size.push((recording, path.clone()));
+                } else if look == Look::Sizes || says_the_same(&root, &row)? {
+                    report.agreeing += 1;
+                } else if is_still_kept(reader, recording)? {
+                    report.wrong_digest.push((recording, path.clone()));
+                }
+            }
             State::Sealed | State::Interrupted => {
                 if is_missing(&root, &path) && is_still_kept(reader, recording)? {
                     report.without_file.push((recording, path.clone()));
@@ -96,7 +122,7 @@ fn walk(
     folder: &Folder,
     way: &str,
     depth: usize,
-    files: &mut BTreeMap<String, ()>,
+    files: &mut BTreeMap<String, u64>,
     strange: &mut Vec<String>,
 ) -> io::Result<()> {
     for (name, kind) in folder.names()? {
@@ -106,9 +132,12 @@ fn walk(
         }
         let path = if way.is_empty() { name.clone() } else { format!("{way}/{name}") };
         match kind {
-            Kind::File => {
-                files.insert(path, ());
-            }
+            Kind::File => match folder.size(&name) {
+                Ok(size) => drop(files.insert(path, size)),
+                // Deleted, or sealed under its other name, as we look.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            },
             Kind::Folder if depth < DEPTH => match folder.within(&name) {
                 Ok(inner) => walk(&inner, &path, depth + 1, files, strange)?,
                 // Retention clears empty folders away as we look.
@@ -119,6 +148,21 @@ fn walk(
         }
     }
     Ok(())
+}
+
+/// Whether the file has the digest of its row; one that is deleted as we read says nothing else.
+fn says_the_same(root: &Folder, row: &Recording) -> Result<bool, Error> {
+    let (folders, name) = row.path.rsplit_once('/').unwrap_or(("", &row.path));
+    let read = || {
+        let file = root.descend(folders)?.open_to_read(name)?;
+        transfer(file, io::sink(), |error| error, |error| error)
+    };
+    match (read(), &row.sha256) {
+        (Ok(found), Some(sha256)) => Ok(found == *sha256),
+        (Ok(_), None) => Ok(true),
+        (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        (Err(error), _) => Err(Error::Folder(error)),
+    }
 }
 
 /// Looked at again: it may have been sealed since the folder was read.
@@ -157,6 +201,8 @@ impl std::error::Error for Error {}
 mod tests {
     use std::time::Duration;
 
+    use sha2::{Digest, Sha256};
+
     use super::*;
     use crate::io::store::Store;
     use crate::media::{Samples, Sealed};
@@ -186,7 +232,7 @@ mod tests {
     fn sealed(id: u64) -> Entry {
         let sealed = Sealed {
             length: Samples(8_000),
-            sha256: [1; 32],
+            sha256: Sha256::digest(b"audio").into(),
             bytes: 5,
             silences: vec![],
             gaps: vec![],
@@ -204,7 +250,7 @@ mod tests {
         let state = root.join(".state");
         let mut store = Store::open(&state, root, now()).expect("opens").store;
         store.write(entries).expect("written");
-        reconcile(root, &Reader::open(&state).expect("opens")).expect("compared")
+        reconcile(root, &Reader::open(&state).expect("opens"), Look::Digests).expect("compared")
     }
 
     #[test]
@@ -256,9 +302,29 @@ mod tests {
                 stray_parts: vec![path(2) + ".part", "2030/01/07/lost.wav.part".into()],
                 strange: vec!["2030/01/08".into(), "notes.txt".into()],
                 agreeing: 1,
+                ..Report::default()
             }
         );
         assert!(!report.is_clean());
+    }
+
+    #[test]
+    fn a_file_that_says_something_else_than_its_row_is_named() {
+        let place = tempfile::tempdir().expect("a folder");
+        let root = place.path();
+        let entries = [1, 2, 3].map(|id| [armed(id), sealed(id)]).concat();
+        for (id, audio) in [(1, "audio"), (2, ""), (3, "oidua")] {
+            put(root, &path(id));
+            std::fs::write(root.join(path(id)), audio).expect("written");
+        }
+        let report = compare(root, &entries);
+        assert_eq!(report.wrong_size, [(RecordingId(2), path(2))]);
+        assert_eq!(report.wrong_digest, [(RecordingId(3), path(3))]);
+        assert_eq!((report.agreeing, report.is_clean()), (1, false));
+
+        let reader = Reader::open(&root.join(".state")).expect("opens");
+        let sizes = reconcile(root, &reader, Look::Sizes).expect("compared");
+        assert_eq!((sizes.wrong_size.len(), sizes.wrong_digest.len()), (1, 0));
     }
 
     #[test]

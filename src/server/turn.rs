@@ -11,6 +11,7 @@ use super::promises::Promises;
 use super::{CLOSING, Fault, GOODBYE, facts, overload};
 use crate::io::clock::Clock;
 use crate::io::control::Asked;
+use crate::io::process;
 use crate::io::purge::{Outcome, Purger};
 use crate::io::relay::Media;
 use crate::io::sockets::{Arrival, Sockets};
@@ -78,28 +79,27 @@ enum First {
     Asked(Asked),
 }
 
-/// The signals of the program, or none.
-pub(super) struct Signals(Option<(Signal, Signal)>);
+/// The signals of the program that end it, or none.
+pub(super) struct Signals(Vec<Signal>);
 
 impl Signals {
-    /// SIGTERM and SIGINT, if they are ours to take. To be called within the runtime.
+    /// SIGTERM, SIGINT and SIGHUP (a terminal that is closed; not under nohup), if they are ours to take. To be called within the
+    /// runtime.
     pub(super) fn listen(ours: bool) -> std::io::Result<Signals> {
-        if !ours {
-            return Ok(Signals(None));
+        let mut kinds = Vec::new();
+        if ours {
+            kinds.extend([SignalKind::terminate(), SignalKind::interrupt()]);
+            kinds.extend((!process::ignores_hangup()).then(SignalKind::hangup));
         }
-        Ok(Signals(Some((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))))
+        kinds.into_iter().map(signal).collect::<Result<_, _>>().map(Signals)
     }
 
     async fn next(&mut self) {
-        match &mut self.0 {
-            Some((terminate, interrupt)) => {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            }
-            None => std::future::pending().await,
-        }
+        std::future::poll_fn(|context| {
+            let came = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if came { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
     }
 }
 
@@ -256,6 +256,9 @@ impl Turn {
                 self.begin_to_stop();
                 continue;
             }
+            if request == Request::AcceptClock {
+                tracing::warn!(event = "clock_accepted");
+            }
             self.rest.requests += 1;
             let id = RequestId(self.rest.requests);
             self.rest.replies.insert(id, answer);
@@ -312,7 +315,10 @@ impl Turn {
                 }
                 Output::Find(query) => self.journal.find(query),
                 Output::Purge(order) => self.purger.order(order),
-                Output::Reply(id, reply) => {
+                Output::Reply(id, mut reply) => {
+                    if let Reply::Retention { trouble, .. } = &mut reply {
+                        *trouble = self.journal.trouble();
+                    }
                     if let Some(answer) = self.rest.replies.remove(&id) {
                         // The admin may have gone.
                         let _ = answer.send(reply);

@@ -61,6 +61,10 @@ impl Switch {
             }
             Request::Release { recording } => return self.retention.release(now, id, &recording),
             Request::RetentionRun => return self.retention.run(now, id),
+            Request::AcceptClock => {
+                self.retention.vouch(now);
+                Reply::Done
+            }
             Request::RetentionStatus => self.retention.status(now),
             Request::Stop => {
                 if self.stopping == Stopping::No {

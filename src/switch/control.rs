@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::journal::Cdr;
+use crate::utc::Utc;
+
 /// Whom to answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RequestId(pub u64);
@@ -54,6 +57,8 @@ pub enum Request {
     },
     /// Deletes what is due now.
     RetentionRun,
+    /// Believes the clock, although it jumped: the admin has looked at it.
+    AcceptClock,
     /// When retention ran and runs next.
     RetentionStatus,
     /// BYE to all, seal, end.
@@ -128,10 +133,12 @@ pub enum Reply {
         next: Option<String>,
         /// Why it does not run, if it does not (the calendar jumped).
         blocked: Option<String>,
+        /// Why the database cannot be written at present, if it cannot: then nothing is deleted either.
+        trouble: Option<String>,
     },
 }
 
-/// A call that is up.
+/// A call, up or past.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it; times are RFC 3339")]
 pub struct CallRow {
@@ -139,15 +146,63 @@ pub struct CallRow {
     pub direction: String,
     pub from: String,
     pub to: String,
+    /// Of one that is past, why it ended.
     pub state: String,
+    pub trunk: Option<String>,
     pub route: Option<String>,
     pub queue: Option<String>,
     pub agent: Option<String>,
     pub started: String,
     pub answered: Option<String>,
+    pub bridged: Option<String>,
+    pub ended: Option<String>,
+    pub end_cause: Option<String>,
+    pub status: Option<u16>,
     pub consent: Option<String>,
+    pub consent_mode: Option<String>,
+    pub consent_key: Option<String>,
+    pub consent_at: Option<String>,
+    pub consent_prompt: Option<String>,
+    pub consent_prompt_sha256: Option<String>,
+    pub consent_language: Option<String>,
     pub recording: Option<String>,
     pub unrecorded: Option<String>,
+}
+
+impl CallRow {
+    /// What the record says, under this state.
+    pub fn of(cdr: &Cdr, state: impl Into<String>) -> CallRow {
+        let at = |at: Option<Utc>| at.map(|at| at.to_string());
+        let consent = cdr.consent.as_ref();
+        CallRow {
+            call: cdr.call.to_string(),
+            direction: cdr.direction.as_str().to_owned(),
+            from: cdr.from.reveal().clone(),
+            to: cdr.to.reveal().clone(),
+            state: state.into(),
+            trunk: cdr.trunk.clone(),
+            route: cdr.route.clone(),
+            queue: cdr.queue.clone(),
+            agent: cdr.agent.clone(),
+            started: cdr.started.to_string(),
+            answered: at(cdr.answered),
+            bridged: at(cdr.bridged),
+            ended: at(cdr.ended),
+            end_cause: cdr.end_cause.clone(),
+            status: cdr.status,
+            consent: consent.map(|consent| consent.answer.as_str().to_owned()),
+            consent_mode: consent.map(|consent| consent.mode.as_str().to_owned()),
+            consent_key: consent
+                .and_then(|consent| consent.answer.key())
+                .map(|key| key.to_string()),
+            consent_at: consent.map(|consent| consent.at.to_string()),
+            consent_prompt: consent.map(|consent| consent.prompt.clone()),
+            consent_prompt_sha256: consent.map(|consent| consent.prompt_sha256.clone()),
+            consent_language: consent.map(|consent| consent.language.clone()),
+            recording: cdr.recording.map(|recording| recording.to_string()),
+            unrecorded: cdr.unrecorded.clone(),
+        }
+    }
 }
 
 /// A binding.

@@ -287,6 +287,15 @@ pub enum ConsentAnswer {
 }
 
 impl ConsentAnswer {
+    /// The key it was given by.
+    pub fn key(self) -> Option<char> {
+        match self {
+            ConsentAnswer::Agreed => Some('1'),
+            ConsentAnswer::Declined(key) => Some(key),
+            ConsentAnswer::Noticed | ConsentAnswer::Silent | ConsentAnswer::Left => None,
+        }
+    }
+
     /// The word in records and replies.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -25,6 +25,9 @@ const RUN: usize = 10_000;
 const SETTLE: Duration = Duration::from_secs(60);
 /// While the calendar is in doubt it is looked at this often.
 const DOUBT: Duration = Duration::from_secs(3_600);
+/// What an admin does about a calendar that is doubted and right.
+const REMEDY: &str =
+    "if the clock is right: tonspur retention run --accept-clock, after a look at --dry-run";
 /// Admins who may wait for a run, or for a legal hold.
 const ASKERS: usize = 64;
 
@@ -115,6 +118,8 @@ pub struct Retention {
     run: Option<Run>,
     /// Who waits for the run after this one.
     waiting: Vec<RequestId>,
+    /// Runs that are done and told when that is committed.
+    done: Vec<Done>,
     orders: BTreeMap<RecordingId, Ordered>,
     asks: Vec<Ask>,
     out: VecDeque<Step>,
@@ -131,6 +136,14 @@ struct Run {
     held: BTreeSet<RecordingId>,
     purged: Vec<RecordingId>,
     failed: Vec<(RecordingId, String)>,
+}
+
+/// A run that is over; its entry is on its way to the disk, behind the tombstones, and is numbered once it is polled.
+#[derive(Debug)]
+struct Done {
+    entry: Option<EntryId>,
+    askers: Vec<RequestId>,
+    reply: Reply,
 }
 
 #[derive(Debug)]
@@ -181,6 +194,7 @@ impl Retention {
             calendar: Calendar::new(now, ran),
             run: None,
             waiting: Vec::new(),
+            done: Vec::new(),
             orders,
             asks: Vec::new(),
             out,
@@ -199,7 +213,7 @@ impl Retention {
         }
     }
 
-    /// Deletes what is due now; `request` is answered when that is done, with a refusal if the calendar cannot be trusted.
+    /// Deletes what is due now; `request` is answered when that is done and committed, with a refusal if the calendar cannot be trusted.
     pub fn run(&mut self, now: Now, request: RequestId) {
         if self.waiting.len() >= ASKERS {
             self.reply(request, Reply::Refused { why: "too many runs are waiting".into() });
@@ -211,6 +225,11 @@ impl Retention {
         }
     }
 
+    /// An admin has looked at the clock and answers for it: what it says now is believed.
+    pub fn vouch(&mut self, now: Now) {
+        self.calendar = Calendar::new(now, None);
+    }
+
     /// When it ran, when it runs next, and why it does not.
     pub fn status(&self, now: Now) -> Reply {
         let wait = self.next.saturating_duration_since(now.instant);
@@ -218,6 +237,7 @@ impl Retention {
             ran: self.ran.map(|at| at.to_string()),
             next: self.run.is_none().then(|| now.utc.after(wait).to_string()),
             blocked: self.calendar.doubt().map(str::to_owned),
+            trouble: None,
         }
     }
 
@@ -248,6 +268,10 @@ impl Retention {
             }
         }
         self.asks_stored(entry);
+        let stored = |done: &mut Done| done.entry.is_some_and(|own| own <= entry);
+        for Done { askers, reply, .. } in self.done.extract_if(.., stored).collect::<Vec<_>>() {
+            askers.into_iter().for_each(|request| self.reply(request, reply.clone()));
+        }
         self.go_on(now);
     }
 
@@ -297,6 +321,7 @@ impl Retention {
             && self.orders.is_empty()
             && self.asks.is_empty()
             && self.waiting.is_empty()
+            && self.done.is_empty()
             && self.out.is_empty()
     }
 
@@ -325,8 +350,9 @@ impl Retention {
                     let why = doubt.why.clone();
                     self.out.push_back(Step::Store(Entry::RetentionBlocked { why, at: now.utc }));
                 }
+                let why = format!("{}; {REMEDY}", doubt.why);
                 for request in std::mem::take(&mut self.waiting) {
-                    self.reply(request, Reply::Refused { why: doubt.why.clone() });
+                    self.reply(request, Reply::Refused { why: why.clone() });
                 }
             }
         }
@@ -394,15 +420,11 @@ impl Retention {
         let purged: Vec<String> = run.purged.iter().map(RecordingId::to_string).collect();
         let failed: Vec<(String, String)> =
             run.failed.into_iter().map(|(id, cause)| (id.to_string(), cause)).collect();
-        for request in run.askers {
-            self.reply(
-                request,
-                Reply::RetentionRan { purged: purged.clone(), failed: failed.clone() },
-            );
-        }
         if matches!(run.search, Search::More { .. }) && !purged.is_empty() {
             self.next = now.instant;
         }
+        let reply = Reply::RetentionRan { purged, failed };
+        self.done.push(Done { entry: None, askers: run.askers, reply });
         if !self.waiting.is_empty() {
             self.begin(now);
         }
@@ -413,6 +435,11 @@ impl Retention {
             Entry::PurgeOrdered { recording, .. } => {
                 if let Some(Ordered::Intended { entry, .. }) = self.orders.get_mut(recording) {
                     *entry = Some(id);
+                }
+            }
+            Entry::RetentionRan { .. } => {
+                if let Some(done) = self.done.iter_mut().find(|done| done.entry.is_none()) {
+                    done.entry = Some(id);
                 }
             }
             Entry::LegalHold { recording, .. } | Entry::Released { recording, .. } => {
@@ -428,7 +455,6 @@ impl Retention {
             | Entry::Sealed { .. }
             | Entry::RecordingFailed { .. }
             | Entry::Purged { .. }
-            | Entry::RetentionRan { .. }
             | Entry::RetentionBlocked { .. } => {}
         }
     }

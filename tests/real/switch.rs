@@ -49,6 +49,11 @@ impl Switch {
             .append(true)
             .open(self.folder.path().join("log"))
             .expect("a log");
+        self.launch_logging_to(log);
+    }
+
+    /// The same, with this for its standard output and error.
+    pub(crate) fn launch_logging_to(&mut self, log: fs::File) {
         let child = self
             .command(&["serve"])
             .stdin(Stdio::null())
@@ -82,6 +87,13 @@ impl Switch {
         self.command(arguments).output().expect("the command runs")
     }
 
+    /// Runs one command that can tell nobody anything; gives its exit code.
+    pub(crate) fn to_full(&self, arguments: &[&str]) -> Option<i32> {
+        let full = || fs::File::options().write(true).open("/dev/full").expect("Linux");
+        let status = self.command(arguments).stdout(full()).stderr(full()).status();
+        status.expect("the command runs").code()
+    }
+
     /// Runs one command with `--json` and reads its answer.
     pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
         let output = self.command(arguments).arg("--json").output().expect("the command runs");
@@ -99,8 +111,14 @@ impl Switch {
 
     /// SIGTERM; gives the exit status.
     pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
+        self.end_by("TERM")
+    }
+
+    /// This signal; gives the exit status.
+    pub(crate) fn end_by(&mut self, signal: &str) -> std::process::ExitStatus {
         let mut child = self.child.take().expect("a running switch");
-        let sent = Command::new("kill").arg(child.id().to_string()).status().expect("kill runs");
+        let (signal, process) = (format!("-{signal}"), child.id().to_string());
+        let sent = Command::new("kill").args([signal, process]).status().expect("kill runs");
         assert!(sent.success());
         wait_for("the switch ends", Duration::from_secs(10), || child.try_wait().expect("a child"))
     }
@@ -113,7 +131,7 @@ impl Switch {
         self.folder.path()
     }
 
-    fn profiles(&self) -> PathBuf {
+    pub(crate) fn profiles(&self) -> PathBuf {
         self.folder.path().join("sip-profiles")
     }
 

@@ -14,8 +14,11 @@ fn small_office() -> PathBuf {
 /// A folder with a domain, a listener and these files.
 fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let needed =
-        [("switch.toml", "domain = \"pbx.example\""), ("internal.toml", "bind = \"127.0.0.1\"")];
+    let needed = [
+        ("switch.toml", "domain = \"pbx.example\""),
+        ("internal.toml", "bind = \"127.0.0.1\""),
+        ("external.toml", "bind = \"127.0.0.1\""),
+    ];
     for (path, text) in needed.iter().chain(files) {
         let path = folder.path().join(path);
         fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a folder");
@@ -123,7 +126,7 @@ fn a_user_is_added_with_hashes_alone_and_removed_again() {
     assert_eq!(fs::read_dir(folder.path().join("users")).expect("a folder").count(), 1);
     remove_user(folder.path(), "1001").expect("removed");
     assert!(!path.exists());
-    assert!(matches!(remove_user(folder.path(), "1001"), Err(Refused::Because(_))));
+    assert!(matches!(remove_user(folder.path(), "1001"), Err(Refused::Unknown(_))));
 }
 
 #[test]
@@ -149,8 +152,21 @@ fn a_password_is_overwritten_only_when_asked_for_and_the_rest_stays() {
 fn a_user_an_agent_needs_is_not_removed() {
     let folder = folder_with(&[("users/1001.toml", ""), ("agents/anna.toml", "user = \"1001\"")]);
     let refused = remove_user(folder.path(), "1001").expect_err("anna needs it").to_string();
-    assert_eq!(refused, "agents/anna.toml:1: no user `1001` (users/1001.toml)");
+    assert_eq!(
+        refused,
+        "user 1001 is still named in agents/anna.toml:1: change that first, then remove the user"
+    );
+    assert!(matches!(removable_user(folder.path(), "1001"), Err(Refused::Needed(..))));
     assert!(folder.path().join("users/1001.toml").exists());
+}
+
+#[test]
+fn a_look_at_what_would_be_removed_removes_nothing() {
+    let folder = folder_with(&[("users/1001.toml", "")]);
+    let path = removable_user(folder.path(), "1001").expect("nobody needs it");
+    assert!(path.exists());
+    assert_eq!(remove_user(folder.path(), "1001").expect("removed"), path);
+    assert!(!path.exists());
 }
 
 #[test]
@@ -205,9 +221,19 @@ fn what_is_no_profile_is_passed_over_and_what_cannot_be_read_is_named() {
         (".hidden.toml", "x"),
         ("README.md", "x"),
         ("users/1.toml~", "x"),
+        ("users/2.tml", "x"),
+        ("users/old/3.toml", "x"),
         ("prompts/de/x.toml", "x"),
     ]);
-    load(folder.path()).expect("no errors");
+    let warnings = load(folder.path()).expect("no errors").warnings;
+    assert_eq!(
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "users/1.toml~: it is not read: its name does not end in .toml",
+            "users/2.tml: it is not read: its name does not end in .toml",
+            "users/old: no folder is read in a folder",
+        ]
+    );
     fs::write(folder.path().join("external.toml"), [0xff, 0xfe]).expect("a file");
     fs::create_dir(folder.path().join("users/2.toml")).expect("a folder");
     let errors = load(folder.path()).expect_err("not text");
@@ -223,4 +249,27 @@ fn made_passwords_are_strong_and_never_twice_the_same() {
     assert_ne!(a, b);
     assert_eq!(a.len(), 27);
     assert_eq!(users::check_password("1001", &a), Ok(()));
+}
+
+#[test]
+fn where_things_lie_is_known_whatever_else_is_mistyped() {
+    let folder = folder_with(&[
+        ("switch.toml", "domian = 7\nrecordings = \"/srv/rec\"\n[limits]\ncals = 1"),
+        ("users/1001.toml", "name ="),
+        ("nonsense/x.toml", ""),
+    ]);
+    assert!(load(folder.path()).is_err());
+    let places = places(folder.path()).expect("known");
+    assert_eq!(places, ("/srv/rec".into(), "/srv/rec/.state".into()));
+}
+
+#[test]
+fn where_things_lie_is_not_guessed() {
+    for wrong in ["state = 7", "recordings = \"\"", "state = \"/srv"] {
+        let folder = folder_with(&[("switch.toml", wrong)]);
+        assert!(places(folder.path()).is_err(), "{wrong}");
+    }
+    let nothing = tempfile::tempdir().expect("a folder");
+    let errors = places(nothing.path()).expect_err("nothing there");
+    assert!(errors[0].to_string().contains("switch.toml: the file is missing"), "{errors:?}");
 }

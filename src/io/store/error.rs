@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::reserve;
+
 /// Why the store cannot be opened or read.
 #[derive(Debug)]
 pub enum Error {
@@ -31,6 +33,8 @@ pub enum Error {
     },
     /// The file is a database, but not of ours.
     Foreign(PathBuf),
+    /// The disk is.
+    Full(PathBuf),
     /// The folder or a file cannot be made, opened, locked.
     Io {
         /// Which.
@@ -49,13 +53,25 @@ pub enum Error {
 
 impl Error {
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Error {
-        move |error| Error::Io { path: path.to_owned(), error }
+        move |error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::Full(path.to_owned())
+            }
+            _ => Error::Io { path: path.to_owned(), error },
+        }
     }
 
     pub(super) fn sql(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
         move |error| match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
                 Error::Corrupt { path: path.to_owned(), detail: error.to_string() }
+            }
+            Some(rusqlite::ErrorCode::DiskFull) => Error::Full(path.to_owned()),
+            // What it says of a log that cannot be made.
+            Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::CannotOpen)
+                if reserve::is_full(path) =>
+            {
+                Error::Full(path.to_owned())
             }
             Some(_) | None => Error::Sql { path: path.to_owned(), error },
         }
@@ -87,11 +103,14 @@ impl fmt::Display for Error {
                 f,
                 "{0} is damaged ({detail}). The recordings are files of their own and not concerned. \
                  Restore {0} from a copy; or move it away together with {0}-wal and {0}-shm and start again with an empty one: \
-                 `tonspur recording list --check` then names the files that have lost their row",
+                 `tonspur recording check` then names the files that have lost their row",
                 path.display()
             ),
             Error::Foreign(path) => {
                 write!(f, "{} is a database, but not one of tonspur's", path.display())
+            }
+            Error::Full(path) => {
+                write!(f, "{}: the disk is full: make room there, then try again", path.display())
             }
             Error::Io { path, error } => write!(f, "{}: {error}", path.display()),
             Error::Sql { path, error } => write!(f, "{}: {error}", path.display()),
@@ -109,7 +128,8 @@ impl std::error::Error for Error {
             | Error::Newer { .. }
             | Error::Older(_)
             | Error::Corrupt { .. }
-            | Error::Foreign(_) => None,
+            | Error::Foreign(_)
+            | Error::Full(_) => None,
         }
     }
 }

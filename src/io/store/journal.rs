@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::{Store, query, write};
+use super::{Store, query};
 use crate::switch::journal::{Entry, EntryId};
 use crate::switch::retention::{Page, Query};
 
@@ -84,8 +84,8 @@ struct Waiting {
     questions: usize,
     /// Being committed.
     in_flight: usize,
-    /// The last try to commit failed.
-    troubled: bool,
+    /// Why the last try to commit failed, if it did.
+    trouble: Option<String>,
     end: End,
 }
 
@@ -125,7 +125,7 @@ impl Journal {
         };
         let write = {
             let backlog = Arc::clone(&backlog);
-            move || Writer { store, backlog, ask }.run(&*tell)
+            move || Writer { store, backlog, ask, owes: false }.run(&*tell)
         };
         let threads = vec![
             thread::Builder::new().name("store-find".into()).spawn(look_up)?,
@@ -167,9 +167,9 @@ impl Journal {
         self.backlog.lock().len()
     }
 
-    /// Whether the database could not be written when it was last tried.
-    pub fn is_troubled(&self) -> bool {
-        self.backlog.lock().troubled
+    /// Why the database could not be written when it was last tried, if it could not.
+    pub fn trouble(&self) -> Option<String> {
+        self.backlog.lock().trouble.clone()
     }
 
     /// Commits everything appended and ends, within `patience`; what could not be written by then is lost, and counted.
@@ -204,7 +204,7 @@ impl Journal {
         drop(waiting);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a thread of the store panicked");
+                tracing::error!(event = "thread_panicked", thread = "store");
             }
         }
     }
@@ -283,6 +283,8 @@ struct Writer {
     store: Store,
     backlog: Arc<Backlog>,
     ask: mpsc::Sender<Query>,
+    /// Something was purged since the log of the database was emptied.
+    owes: bool,
 }
 
 impl Writer {
@@ -294,8 +296,9 @@ impl Writer {
             {
                 let mut waiting = self.backlog.lock();
                 waiting.in_flight = 0;
-                waiting.troubled = false;
+                waiting.trouble = None;
             }
+            self.forget(&entries);
             entries.iter().for_each(|(_, entry)| announce(entry));
             if let Some((last, _)) = entries.last() {
                 tell(Report::Stored(*last));
@@ -305,15 +308,27 @@ impl Writer {
                 let _ = self.ask.send(query);
             }
         }
-        let Writer { store, backlog, ask } = self;
+        let Writer { store, backlog, ask, owes: _ } = self;
         drop(ask);
+        if !store.empty_log() {
+            // The next start does it.
+            tracing::warn!(event = "log_not_emptied");
+        }
         // The lock goes with it, after the connection.
-        let Store { connection, path: _, lock } = store;
+        let Store { connection, path: _, reserve: _, lock } = store;
         drop(connection);
         drop(lock);
         let mut waiting = backlog.lock();
         waiting.end = End::Ended;
         backlog.changed.notify_all();
+    }
+
+    /// What a tombstone no longer says is gone from the disk before the purge counts as stored.
+    fn forget(&mut self, entries: &[(EntryId, Entry)]) {
+        self.owes |= entries.iter().any(|(_, entry)| matches!(entry, Entry::Purged { .. }));
+        if self.owes {
+            self.owes = !self.store.empty_log();
+        }
     }
 
     /// Commits, however often it must be tried; `false` if it was abandoned.
@@ -324,25 +339,26 @@ impl Writer {
         let mut trouble: Option<(Instant, Instant)> = None;
         let (mut pause, longest) = AGAIN;
         loop {
-            let written = write(&mut self.store.connection, entries.iter().map(|(_, entry)| entry));
+            let written = self.store.commit(entries.iter().map(|(_, entry)| entry));
             let now = Instant::now();
             match (written, trouble) {
                 (Ok(()), None) => return true,
                 (Ok(()), Some((since, _))) => {
                     let seconds = now.duration_since(since).as_secs_f32();
-                    tracing::info!(seconds, "the database can be written again, nothing is lost");
+                    // Nothing is lost.
+                    tracing::info!(event = "database_written_again", seconds);
                     return true;
                 }
                 (Err(error), before) => {
                     let waiting = {
                         let mut waiting = self.backlog.lock();
-                        waiting.troubled = true;
+                        waiting.trouble = Some(error.to_string());
                         waiting.len()
                     };
                     trouble = Some(match before {
                         Some((since, told)) if now.duration_since(told) < REMIND => (since, told),
                         Some(_) | None => {
-                            tracing::warn!(%error, waiting, "the database cannot be written, entries wait in memory");
+                            tracing::warn!(event = "database_unwritable", %error, waiting);
                             (before.map_or(now, |(since, _)| since), now)
                         }
                     });
@@ -360,22 +376,21 @@ impl Writer {
 fn announce(entry: &Entry) {
     match entry {
         Entry::PurgeOrdered { recording, policy, .. } => {
-            tracing::info!(%recording, policy, "purge ordered");
+            tracing::info!(event = "purge_ordered", %recording, policy);
         }
-        Entry::Purged { recording, .. } => tracing::info!(%recording, "purged"),
-        Entry::LegalHold { recording, .. } => tracing::info!(%recording, "put on legal hold"),
-        Entry::Released { recording, .. } => tracing::info!(%recording, "released from legal hold"),
+        Entry::Purged { recording, .. } => tracing::info!(event = "purged", %recording),
+        Entry::LegalHold { recording, .. } => tracing::info!(event = "legal_hold", %recording),
+        Entry::Released { recording, .. } => tracing::info!(event = "released", %recording),
         Entry::RetentionRan { purged, failed, .. } if *failed > 0 => {
-            tracing::warn!(purged, failed, "retention ran and could not delete everything");
+            tracing::warn!(event = "retention_ran", purged, failed);
         }
-        Entry::RetentionRan { purged, .. } => tracing::debug!(purged, "retention ran"),
-        Entry::RetentionBlocked { why, .. } => {
-            tracing::warn!(%why, "retention deletes nothing");
+        Entry::RetentionRan { purged, failed, .. } => {
+            tracing::debug!(event = "retention_ran", purged, failed);
         }
-        Entry::RecordingFailed { recording, cause, .. } => {
-            tracing::warn!(%recording, %cause, "a recording failed");
-        }
-        Entry::Bound(_)
+        Entry::RetentionBlocked { why, .. } => tracing::warn!(event = "retention_blocked", %why),
+        // The switch tells a failed recording itself.
+        Entry::RecordingFailed { .. }
+        | Entry::Bound(_)
         | Entry::Unbound { .. }
         | Entry::AgentStatus { .. }
         | Entry::Call(_)
@@ -403,7 +418,7 @@ fn look_up(
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut told, true) {
-                        tracing::warn!(%error, "the database cannot be read, trying on");
+                        tracing::warn!(event = "database_unreadable", %error);
                     }
                     let closing = !backlog.pause(AGAIN.1) || backlog.lock().end != End::No;
                     if closing {

@@ -8,6 +8,7 @@ mod journal;
 mod query;
 mod reader;
 mod recall;
+mod reserve;
 mod rows;
 mod schema;
 
@@ -27,6 +28,7 @@ use super::wav;
 use crate::switch::journal::{Entry, Memory};
 use crate::switch::retention::{Page, Query};
 use crate::utc::Utc;
+use reserve::Reserve;
 
 /// The database's name in the state folder.
 pub const DATABASE: &str = "tonspur.db";
@@ -41,6 +43,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    reserve: Reserve,
     lock: Lock,
 }
 
@@ -72,22 +75,61 @@ impl Store {
         now: Utc,
         finish: recall::Salvage<'_>,
     ) -> Result<Opened, Error> {
-        folder::create_private(state).map_err(Error::io(state))?;
+        folder::create_private(state, is_ours).map_err(Error::io(state))?;
         let held = state.join(LOCK);
         let lock = Lock::take(&held)
             .map_err(Error::io(&held))?
             .ok_or_else(|| Error::Busy(state.to_owned()))?;
+        let mut reserve = Reserve::of(state);
         let path = state.join(DATABASE);
         let mut connection = open_file(&path)?;
         let copy = schema::migrate(&mut connection, &path, schema::STEPS)?;
         let interrupted = recall::finish(&mut connection, &path, recordings, now, finish)?;
         let memory = recall::memory(&connection).map_err(Error::sql(&path))?;
-        Ok(Opened { store: Store { connection, path, lock }, memory, interrupted, copy })
+        reserve.keep();
+        Ok(Opened { store: Store { connection, path, reserve, lock }, memory, interrupted, copy })
     }
 
     /// Commits these, at once.
     pub fn write(&mut self, entries: &[Entry]) -> Result<(), Error> {
-        write(&mut self.connection, entries.iter()).map_err(Error::sql(&self.path))
+        let written = self.commit(entries.iter());
+        written.map_err(Error::sql(&self.path))
+    }
+
+    /// One commit; on a full disk, with what was kept back for it.
+    fn commit<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a Entry> + Clone,
+    ) -> rusqlite::Result<()> {
+        match write(&mut self.connection, entries.clone()) {
+            Ok(()) => {
+                self.reserve.keep();
+                Ok(())
+            }
+            Err(error) if self.is_full(&error) && self.reserve.give_up() => {
+                write(&mut self.connection, entries)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_full(&self, error: &rusqlite::Error) -> bool {
+        use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
+        match error.sqlite_error_code() {
+            Some(DiskFull) => true,
+            // Where it is noticed late, in a flush.
+            Some(SystemIoFailure) => self.reserve.is_short(),
+            Some(_) | None => false,
+        }
+    }
+
+    /// Empties the write-ahead log into the database: what was deleted lies in the log as it was until then. `false` if somebody who
+    /// reads keeps it from being emptied.
+    fn empty_log(&self) -> bool {
+        let busy = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        busy == Ok(0)
     }
 
     /// Answers a question, at once.
@@ -114,7 +156,7 @@ fn write<'a>(
         match apply::apply(&commit, entry) {
             Ok(()) => {}
             Err(error) if is_hopeless(&error) => {
-                tracing::error!(%error, "an entry was refused by the database and is left out");
+                tracing::error!(event = "entry_refused", %error);
             }
             Err(error) => return Err(error),
         }
@@ -126,6 +168,11 @@ fn write<'a>(
 fn is_hopeless(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
     matches!(error.sqlite_error_code(), Some(ConstraintViolation | TooBig | TypeMismatch))
+}
+
+/// What lies in a state folder.
+fn is_ours(name: &str) -> bool {
+    name.starts_with(DATABASE) || [LOCK, reserve::RESERVE, super::control::SOCKET].contains(&name)
 }
 
 fn open_file(path: &Path) -> Result<Connection, Error> {

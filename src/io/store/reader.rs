@@ -7,7 +7,6 @@ use rusqlite::{Connection, params};
 use super::error::Error;
 use super::rows::{self, CALL, RECORDING, Recording, State};
 use super::{DATABASE, open_to_read, query, recall, schema};
-use crate::media::RecordingId;
 use crate::switch::journal::Cdr;
 use crate::switch::retention::{Kept, Query};
 use crate::utc::Utc;
@@ -223,13 +222,10 @@ impl Reader {
         })
     }
 
-    /// Every recording that there should be a file of, or may be: id, path, state.
-    pub(in crate::io) fn files(&self) -> Result<Vec<(RecordingId, String, State)>, Error> {
-        self.read(&format!("SELECT {RECORDING} FROM recordings AS r ORDER BY r.id"), [], |row| {
-            let recording = rows::recording(row)?;
-            let state = recording.state();
-            Ok((recording.recording, recording.path, state))
-        })
+    /// Every recording that there should be a file of, or may be.
+    pub(in crate::io) fn files(&self) -> Result<Vec<Recording>, Error> {
+        let query = format!("SELECT {RECORDING} FROM recordings AS r ORDER BY r.id");
+        self.read(&query, [], rows::recording)
     }
 
     fn beginning<T>(

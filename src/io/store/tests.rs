@@ -186,7 +186,7 @@ fn a_locked_database_loses_nothing() {
     for id in 1..=50 {
         journal.append(EntryId(id), call(id)).expect("room");
     }
-    while !journal.is_troubled() {
+    while journal.trouble().is_none() {
         std::thread::yield_now();
     }
     assert_eq!(journal.waiting(), 50);
@@ -195,7 +195,62 @@ fn a_locked_database_loses_nothing() {
     while stored(&told) < EntryId(50) {}
     assert_eq!(place.reader().counts().expect("counted").calls, 50);
     assert_eq!(journal.waiting(), 0);
-    assert!(!journal.is_troubled());
+    assert_eq!(journal.trouble(), None);
+}
+
+#[test]
+fn a_full_disk_costs_the_reserve_and_is_said() {
+    let place = Place::new();
+    let store = place.open().store;
+    let reserve = place.state().join(reserve::RESERVE);
+    assert!(reserve.exists());
+    // SQLite takes this limit for a full disk.
+    store.connection.execute_batch("PRAGMA max_page_count = 1").expect("set");
+    let (tell, _told) = mpsc::channel();
+    let journal = store.start(move |report| drop(tell.send(report))).expect("starts");
+    for id in 1..=500 {
+        journal.append(EntryId(id), call(id)).expect("room");
+    }
+    while journal.trouble().is_none() {
+        std::thread::yield_now();
+    }
+    assert!(journal.trouble().is_some_and(|why| why.contains("full")));
+    assert!(!reserve.exists());
+    drop(journal);
+    place.open();
+    assert!(reserve.exists(), "kept again by the next start");
+}
+
+#[test]
+fn what_a_tombstone_no_longer_says_is_on_no_page_of_any_file() {
+    let place = Place::new();
+    let (journal, told) = place.start();
+    let recording = RecordingId(1);
+    let agent = "unmistakable-agent".to_owned();
+    let life = [
+        Entry::Armed(Armed { agent: agent.clone(), ..armed(1) }),
+        Entry::Sealed { recording, sealed: sealed(1), at: now() },
+        Entry::PurgeOrdered { recording, policy: "support".into(), at: now() },
+    ];
+    for (id, entry) in (1..).zip(life) {
+        journal.append(EntryId(id), entry).expect("room");
+    }
+    while stored(&told) < EntryId(3) {}
+    let said = || {
+        std::fs::read_dir(place.state()).expect("listed").any(|entry| {
+            let bytes = std::fs::read(entry.expect("an entry").path()).expect("read");
+            bytes.windows(agent.len()).any(|window| window == agent.as_bytes())
+        })
+    };
+    assert!(said(), "as long as it is kept");
+    journal.append(EntryId(4), Entry::Purged { recording, at: now() }).expect("room");
+    while stored(&told) < EntryId(4) {}
+    assert!(!said());
+    // Whatever came later lies in one file when the store is closed.
+    journal.append(EntryId(5), call(5)).expect("room");
+    assert_eq!(journal.close(SOON), Ok(()));
+    let log = place.state().join("tonspur.db-wal");
+    assert_eq!(std::fs::metadata(log).map_or(0, |log| log.len()), 0);
 }
 
 #[test]

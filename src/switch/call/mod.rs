@@ -495,29 +495,16 @@ impl Call {
 
     /// For the admin.
     pub(super) fn row(&self) -> CallRow {
-        CallRow {
-            call: self.id.to_string(),
-            direction: self.cdr.direction.as_str().into(),
-            from: self.cdr.from.reveal().clone(),
-            to: self.cdr.to.reveal().clone(),
-            state: match &self.stage {
-                Stage::Opening | Stage::Answering => "starting".into(),
-                Stage::Asking(_) => "asking".into(),
-                Stage::Waiting { .. } => "waiting".into(),
-                Stage::Ringing { .. } => "ringing".into(),
-                Stage::Talking { .. } if self.is_held() => "on hold".into(),
-                Stage::Talking { .. } => "talking".into(),
-                Stage::Ending => "ending".into(),
-            },
-            route: self.cdr.route.clone(),
-            queue: self.cdr.queue.clone(),
-            agent: self.cdr.agent.clone(),
-            started: self.cdr.started.to_string(),
-            answered: self.cdr.answered.map(|at| at.to_string()),
-            consent: self.cdr.consent.as_ref().map(|consent| consent.answer.as_str().to_owned()),
-            recording: self.cdr.recording.map(|recording| recording.to_string()),
-            unrecorded: self.cdr.unrecorded.clone(),
-        }
+        let state = match &self.stage {
+            Stage::Opening | Stage::Answering => "starting",
+            Stage::Asking(_) => "asking",
+            Stage::Waiting { .. } => "waiting",
+            Stage::Ringing { .. } => "ringing",
+            Stage::Talking { .. } if self.is_held() => "on hold",
+            Stage::Talking { .. } => "talking",
+            Stage::Ending => "ending",
+        };
+        CallRow::of(&self.cdr, state)
     }
 }
 

@@ -194,6 +194,33 @@ fn the_order_comes_only_after_the_intent_is_committed() {
 }
 
 #[test]
+fn a_run_is_answered_when_its_tombstones_are_committed_and_not_before() {
+    let mut bench = Bench::new(None, vec![]).keeps(1, "2029-01-01T00:00:00Z", 1);
+    bench.retention.run(bench.now, RequestId(1));
+    while bench.step().is_some() {}
+    bench.commit();
+    while bench.step().is_some() {}
+    assert!(matches!(bench.journal.last(), Some(Entry::RetentionRan { purged: 1, .. })));
+    let before = EntryId(bench.entries - 1);
+    bench.retention.stored(bench.now, before);
+    assert!(bench.retention.is_quiet() && !bench.retention.at_rest());
+    bench.commit();
+    bench.step();
+    assert_eq!(bench.replies, [(RequestId(1), purged(&[1]))]);
+    assert!(bench.retention.at_rest());
+}
+
+#[test]
+fn an_admin_can_vouch_for_a_clock_that_jumped() {
+    let mut bench =
+        Bench::new(Some("2029-01-01T00:00:00Z"), vec![]).keeps(1, "2028-01-01T00:00:00Z", 1);
+    let Reply::Refused { why } = bench.run() else { panic!("a jump of a year") };
+    assert!(why.contains("--accept-clock"), "{why}");
+    bench.retention.vouch(bench.now);
+    assert_eq!(bench.run(), purged(&[1]));
+}
+
+#[test]
 fn it_runs_by_itself_every_hour() {
     let mut bench = Bench::new(None, vec![]).keeps(1, "2030-01-06T10:00:00Z", 1);
     bench.advance(SETTLE, SETTLE);
