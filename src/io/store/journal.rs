@@ -27,7 +27,7 @@ pub const BACKLOG: usize = 100_000;
 const COMMIT: usize = 2_000;
 /// A commit waits so long for more to join it: alone, an entry costs a tenth of a millisecond and a flush of the disk. Nobody hears it:
 /// what waits for a commit is the first write of a recording, whose audio is in memory meanwhile.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 /// A failed commit is tried again after so long, doubled up to the second.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// A failure that lasts is told again after so long.

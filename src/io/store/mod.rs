@@ -12,6 +12,7 @@ mod reserve;
 mod rows;
 mod schema;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -149,10 +150,10 @@ impl Store {
 /// so that it does not stop those behind it; whatever may pass is an error, and then none of them is written.
 fn write<'a>(
     connection: &mut Connection,
-    entries: impl Iterator<Item = &'a Entry>,
+    entries: impl Iterator<Item = &'a Entry> + Clone,
 ) -> rusqlite::Result<()> {
     let commit = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for entry in entries {
+    for entry in last_words(entries) {
         match apply::apply(&commit, entry) {
             Ok(()) => {}
             Err(error) if is_hopeless(&error) => {
@@ -162,6 +163,22 @@ fn write<'a>(
         }
     }
     commit.commit()
+}
+
+/// The entries without the rows of a call that a later one of the same commit replaces whole.
+fn last_words<'a>(
+    entries: impl Iterator<Item = &'a Entry> + Clone,
+) -> impl Iterator<Item = &'a Entry> {
+    let mut last = BTreeMap::new();
+    for (place, entry) in entries.clone().enumerate() {
+        if let Entry::Call(cdr) = entry {
+            last.insert(cdr.call, place);
+        }
+    }
+    entries.enumerate().filter_map(move |(place, entry)| match entry {
+        Entry::Call(cdr) if last[&cdr.call] != place => None,
+        _ => Some(entry),
+    })
 }
 
 /// The fault is the entry's, not the world's.

@@ -359,3 +359,15 @@ fn a_full_disk_writes_nothing_by_halves() {
     store.write(&many).expect("there is room again");
     assert_eq!(place.reader().counts().expect("counted").calls, 1_000);
 }
+
+#[test]
+fn of_the_rows_of_a_call_in_one_commit_the_last_is_written() {
+    let ended = Cdr { end_cause: Some("caller hung up".into()), ..cdr(1) };
+    let entries = [call(1), call(2), Entry::Armed(armed(9)), Entry::Call(Box::new(ended))];
+    let kept: Vec<&Entry> = last_words(entries.iter()).collect();
+    let [Entry::Call(other), Entry::Armed(_), Entry::Call(last)] = &kept[..] else {
+        panic!("{kept:?}")
+    };
+    assert_eq!((other.call, last.call), (CallId(2), CallId(1)));
+    assert_eq!(last.end_cause.as_deref(), Some("caller hung up"));
+}

@@ -11,6 +11,7 @@ use crate::switch::outbox::Outbox;
 use crate::switch::registrar::Registrar;
 use crate::switch::settings::Settings;
 use crate::switch::trunk::Trunks;
+use crate::utc::Utc;
 use crate::wire::flow::{Flow, Transport};
 use crate::wire::sip::auth;
 use crate::wire::sip::endpoint::{ClientId, Endpoint, ServerId};
@@ -35,10 +36,25 @@ pub(crate) struct Keys {
     pub(crate) tags: BTreeMap<String, (CallId, LegId)>,
     used: BTreeMap<CallId, Vec<Transaction>>,
     last_port: u64,
+    last_id: u64,
     last_play: u64,
 }
 
+/// The bits of an id.
+const ID_BITS: u32 = 60;
+/// Those of them that are chance; the others are milliseconds.
+const CHANCE_BITS: u32 = 18;
+
 impl Keys {
+    /// A new id of a call or a recording. Ids grow with time, so that what is new lies together in the database however much it holds;
+    /// none comes twice.
+    fn id(&mut self, at: Utc, chance: u64) -> u64 {
+        let millis = u64::try_from(at.micros() / 1_000).unwrap_or(0);
+        let id = millis << CHANCE_BITS | chance >> (u64::BITS - CHANCE_BITS);
+        self.last_id = id.max(self.last_id + 1) & ((1 << ID_BITS) - 1);
+        self.last_id
+    }
+
     /// A new port of a leg's.
     pub(super) fn port(&mut self, call: CallId, leg: LegId) -> PortId {
         self.last_port += 1;
@@ -140,6 +156,11 @@ pub(crate) struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// A new id of a call or a recording.
+    pub(super) fn id(&mut self) -> u64 {
+        self.keys.id(self.now.utc, self.ids.long())
+    }
+
     /// Our Contact towards a flow.
     pub(super) fn contact(&self, flow: Flow) -> Uri {
         let contact = Uri::sip(Some("tonspur"), self.settings.listener(flow.listener).advertise);
@@ -181,5 +202,27 @@ impl Desk<'_> {
             known_by.realm.as_deref(),
             self.ids,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_grow_with_time_and_none_comes_twice() {
+        let mut keys = Keys::default();
+        let at = Utc::parse("2030-01-07T09:00:00Z").expect("a time");
+        let later = at.after(Duration::from_millis(1));
+        let ids = [
+            keys.id(at, 0),
+            keys.id(at, 0),
+            keys.id(at, u64::MAX),
+            keys.id(later, 0),
+            keys.id(at, 0),
+        ];
+        assert!(ids.is_sorted_by(|one, other| one < other), "{ids:?}");
+        assert!(ids.iter().all(|id| *id < 1 << ID_BITS));
+        assert_eq!(ids[2] >> CHANCE_BITS, ids[0] >> CHANCE_BITS);
     }
 }

@@ -35,8 +35,6 @@ use crate::wire::sip::outgoing::Outgoing;
 const TIMER_C: Duration = Duration::from_secs(180);
 /// We have no room for the call; the one refusal that says when to come again.
 const OVERLOADED: Status = Status::of(503);
-/// 60 random bits make an id that is never met twice.
-const ID_BITS: u64 = (1 << 60) - 1;
 /// To the phones that rang in vain (RFC 3326).
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
@@ -108,7 +106,7 @@ impl Call {
         request: Message,
         flow: Flow,
     ) -> Call {
-        let id = CallId(desk.ids.long() & ID_BITS);
+        let id = CallId(desk.id());
         let max_forwards = request.max_forwards().unwrap_or(70).saturating_sub(1);
         desk.endpoint.respond(
             desk.now.instant,

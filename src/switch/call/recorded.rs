@@ -1,7 +1,7 @@
 //! The call's recording: begun by a permit, ended with the conversation.
 
+use super::Call;
 use super::desk::Desk;
-use super::{Call, ID_BITS};
 use crate::media::{PortId, RecordingId, Sealed};
 use crate::switch::consent;
 use crate::switch::journal::{Entry, EntryId};
@@ -18,7 +18,7 @@ impl Call {
                 self.plan.retention.clone(),
             ) {
                 (Ok(permit), Some(keep)) => {
-                    let id = RecordingId(desk.ids.long() & ID_BITS);
+                    let id = RecordingId(desk.id());
                     self.cdr.recording = Some(id);
                     self.recording = Some(Recording::begin(
                         permit,
