@@ -66,11 +66,17 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Folder(path, error) => {
+                use std::io::ErrorKind::{Other, StorageFull};
                 let path = path.display();
-                write!(
-                    f,
-                    "cannot write to {path} ({error}): make it writable for this user, or name another folder in switch.toml"
-                )
+                match error.kind() {
+                    // Of our own making, and whole.
+                    Other => write!(f, "{path}: {error}"),
+                    StorageFull => write!(f, "the disk of {path} is full: make room there"),
+                    _ => write!(
+                        f,
+                        "cannot write to {path} ({error}): make it writable for this user, or name another folder in switch.toml"
+                    ),
+                }
             }
             StartError::Store(error) => error.fmt(f),
             StartError::Bind(error) => error.fmt(f),
