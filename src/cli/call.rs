@@ -225,7 +225,7 @@ mod tests {
         let told = output::value(&row(&cdr())).expect("JSON");
         for fact in [
             r#""trunk": "north""#,
-            r#""ended": "2030-01-07T09:01:00.000000Z""#,
+            r#""ended": "2030-01-07T09:01:00.000Z""#,
             r#""end_cause": "caller hung up""#,
             r#""consent_key": "1""#,
             r#""consent_prompt_sha256": "ab12""#,

@@ -73,8 +73,10 @@ impl Switch {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tonspur"));
+        // Whoever runs the tests may run them under nohup, and the switch would respect that.
+        let mut command = Command::new("env");
         command
+            .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_tonspur")])
             .arg("--profiles")
             .arg(self.profiles())
             .args(arguments)
