@@ -133,6 +133,22 @@ impl Recorder {
         whole
     }
 
+    /// The last so many samples that came out found no room: they are silence, and a gap.
+    pub fn lose(&mut self, last: Samples) {
+        let end = self.timeline.emitted();
+        list_gap(&mut self.gaps, Samples(end.0.saturating_sub(last.0)), end);
+    }
+
+    /// Samples per channel that wait for the arming.
+    pub fn waiting(&self) -> Samples {
+        match &self.arming {
+            Arming::Awaited { waiting } | Arming::Granted { waiting } => {
+                Samples(waiting.len() as u64 / 2)
+            }
+            Arming::Done => Samples(0),
+        }
+    }
+
     /// Samples per channel that have come out.
     pub fn length(&self) -> Samples {
         match self.arming {
@@ -243,13 +259,22 @@ fn mute(
     }
 }
 
+/// Gaps stay in order; what touches becomes one.
 fn list_gap(gaps: &mut Vec<(Samples, Samples)>, from: Samples, to: Samples) {
-    let full = gaps.len() >= MOST_SPANS;
-    match gaps.last_mut() {
-        Some(last) if full || from <= last.1 => last.1 = last.1.max(to),
-        _ if from < to => gaps.push((from, to)),
-        _ => {}
+    if from >= to {
+        return;
     }
+    let mut first = gaps.partition_point(|gap| gap.1 < from);
+    let after = gaps.partition_point(|gap| gap.0 <= to);
+    if first == after && gaps.len() < MOST_SPANS {
+        gaps.insert(first, (from, to));
+        return;
+    }
+    // With too many of them, what lies between the last two is given up too.
+    first = first.min(gaps.len() - 1);
+    let after = after.max(first + 1);
+    let joined = (gaps[first].0.min(from), gaps[after - 1].1.max(to));
+    gaps.splice(first..after, [joined]);
 }
 
 fn samples(span: Duration) -> Samples {

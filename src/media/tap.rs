@@ -111,6 +111,11 @@ impl Tap {
         }
         true
     }
+
+    /// Whether the listener has taken everything.
+    pub fn is_empty(&self) -> bool {
+        self.heads.slots() == self.heads.buffer().capacity()
+    }
 }
 
 impl Listener {
