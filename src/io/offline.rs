@@ -201,6 +201,7 @@ mod tests {
                     bytes: 5,
                     silences: vec![],
                     gaps: vec![],
+                    packets: None,
                 };
                 entries.push(Entry::Sealed { recording, sealed, at: now });
             }

@@ -190,6 +190,7 @@ mod tests {
             bytes: 5,
             silences: vec![],
             gaps: vec![],
+            packets: None,
         };
         Entry::Sealed { recording: RecordingId(id), sealed, at: now() }
     }

@@ -134,6 +134,7 @@ impl Digest {
             bytes: self.bytes,
             silences: Vec::new(),
             gaps: Vec::new(),
+            packets: None,
         }
     }
 }

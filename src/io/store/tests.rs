@@ -123,6 +123,7 @@ fn sealed(seconds: u64) -> Sealed {
             (Silence::Pause, Samples(24), Samples(32)),
         ],
         gaps: vec![(Samples(40), Samples(48))],
+        packets: None,
     }
 }
 

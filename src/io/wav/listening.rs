@@ -140,6 +140,7 @@ impl Listening {
             let ended = Ended {
                 silences: take.recorder.silences().to_vec(),
                 gaps: take.recorder.gaps().to_vec(),
+                packets: take.recorder.packets(),
             };
             self.pen.end(recording, ended);
             self.takes.remove(&recording);

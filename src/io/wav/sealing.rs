@@ -41,8 +41,8 @@ impl Archive {
     fn seal(&self, path: &str, wav: Wav, ended: Ended) -> io::Result<Sealed> {
         let sealed = wav.seal(&self.root, path)?.sealed();
         self.secure(path)?;
-        let Ended { silences, gaps } = ended;
-        Ok(Sealed { silences, gaps, ..sealed })
+        let Ended { silences, gaps, packets } = ended;
+        Ok(Sealed { silences, gaps, packets: Some(packets), ..sealed })
     }
 
     /// Has the names of the folders on the way to `path` reach the disk: once for all recordings of a day.

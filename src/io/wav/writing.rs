@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::sealing::{Archive, Job};
 use super::waiting::Waiting;
 use super::{PIECE, Wav};
-use crate::media::{RecordingId, Samples, Silence};
+use crate::media::{Packets, RecordingId, Samples, Silence};
 
 /// A turn that takes longer is worth a line in the log: a crash in it would have cost as much.
 const SLOW: Duration = Duration::from_secs(1);
@@ -21,6 +21,7 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(super) struct Ended {
     pub(super) silences: Vec<(Silence, Samples, Samples)>,
     pub(super) gaps: Vec<(Samples, Samples)>,
+    pub(super) packets: Packets,
 }
 
 #[derive(Debug)]

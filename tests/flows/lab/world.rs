@@ -424,6 +424,7 @@ impl World {
                     bytes: 44 + 2 * recording.samples.len() as u64,
                     silences: recorder.silences().to_vec(),
                     gaps: recorder.gaps().to_vec(),
+                    packets: Some(recorder.packets()),
                 };
                 self.events.push_back(media::Event::Sealed { recording: id, sealed });
             }
