@@ -179,6 +179,7 @@ mod tests {
             path: path(id),
             policy: "short".into(),
             keep: Duration::from_secs(1),
+            continues: None,
             at: now(),
         })
     }

@@ -187,7 +187,8 @@ pub enum Command {
         /// The recording.
         recording: RecordingId,
     },
-    /// The conversation is over: write what is left and seal the file. Answered by `Sealed` or `RecordingFailed`.
+    /// The conversation is over: write what is left and seal the file. Answered by `Sealed` or `RecordingFailed`. If the armed row is not
+    /// committed yet, what was said until now waits for `Record`.
     Seal {
         /// The recording.
         recording: RecordingId,

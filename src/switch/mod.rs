@@ -283,10 +283,12 @@ impl Switch {
                 self.at_port(now, port, |call, leg, desk| call.port_closed(desk, leg))
             }
             Event::Sealed { recording, sealed } => {
-                self.at_recording(now, recording, |call, desk| call.sealed(desk, sealed))
+                self.at_recording(now, recording, |call, desk| call.sealed(desk, recording, sealed))
             }
             Event::RecordingFailed { recording, cause } => {
-                self.at_recording(now, recording, |call, desk| call.recording_failed(desk, cause));
+                self.at_recording(now, recording, |call, desk| {
+                    call.recording_failed(desk, recording, cause)
+                });
             }
         }
     }
@@ -414,7 +416,7 @@ impl Switch {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
         act(call, &mut desk);
-        if let Some(recording) = call.recording() {
+        for recording in call.recordings() {
             self.recordings.insert(recording, id);
         }
         if call.awaits_commit() {
@@ -436,7 +438,9 @@ impl Switch {
         self.keys.forget(id);
         self.arming.remove(&id);
         call.scheduled.map(|at| self.alarms.remove(&(at, id)));
-        call.recording().map(|recording| self.recordings.remove(&recording));
+        for recording in call.recordings() {
+            self.recordings.remove(&recording);
+        }
     }
 }
 

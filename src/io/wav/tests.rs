@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::media::tap::{self, Frame, Side, Tap};
-use crate::media::{Event, RecordingId, Silence};
+use crate::media::{Event, Packets, RecordingId, Silence};
 use crate::wire::rtp::g711::{self, Codec};
 
 const PATH: &str = "2030/01/07/20300107T090000Z_000000000001.wav";
@@ -242,6 +242,40 @@ fn nothing_is_on_the_disk_before_the_intent_is() {
     desk.writers.stop_within(PATIENCE);
     assert_eq!(std::fs::read_dir(desk.place.0.path()).expect("listed").count(), 0);
     assert!(desk.events.try_recv().is_err());
+}
+
+#[test]
+fn a_conversation_that_is_over_waits_for_its_row_and_grows_no_more() {
+    let mut desk = Desk::since(Duration::from_secs(40));
+    desk.talk(0, 500, 8_000, -8_000);
+    desk.writers.seal(RECORDING, desk.start + Duration::from_secs(10));
+    desk.is_drained();
+    desk.writers.record(RECORDING, PATH.to_owned());
+    let Event::Sealed { recording, sealed } = desk.waits() else { panic!("sealed") };
+    assert_eq!((recording, sealed.length, sealed.gaps), (RECORDING, Samples(80_000), vec![]));
+    let packets = Packets { customer: 500, agent: 500, left_out: 0 };
+    assert_eq!(sealed.packets, Some(packets));
+    let heard = g711::decode(Codec::Pcma, g711::encode(Codec::Pcma, 8_000));
+    let [left, _] = read(&desk.place.whole()).expect("opens");
+    assert!(left.len() == 80_000 && left.iter().all(|&sample| sample == heard));
+    desk.stops();
+}
+
+#[test]
+fn what_waits_for_rows_is_bounded_and_the_one_too_many_is_told_as_failed() {
+    let mut desk = Desk::since(Duration::from_secs(30));
+    let last = (2_000 / 30 + 2) * WRITERS as u64 + RECORDING.0;
+    for id in (RECORDING.0..=last).step_by(WRITERS) {
+        let (_, listener) = tap::tap(Samples(800));
+        desk.writers.begin(RecordingId(id), listener, desk.start);
+        desk.writers.seal(RecordingId(id), desk.start + Duration::from_secs(30));
+    }
+    desk.writers.record(RecordingId(last), PATH.to_owned());
+    let Event::RecordingFailed { recording, .. } = desk.waits() else { panic!("failed") };
+    assert_eq!(recording, RecordingId(last));
+    desk.writers.record(RECORDING, PATH.to_owned());
+    assert!(matches!(desk.waits(), Event::Sealed { recording: RECORDING, .. }));
+    desk.stops();
 }
 
 #[test]
