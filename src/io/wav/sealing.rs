@@ -8,11 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use super::writing::Ended;
 use super::{Wav, split};
 use crate::io::folder::Folder;
-use crate::media::{Event, RecordingId, Sealed};
+use crate::media::{Event, Packets, RecordingId, Sealed};
 
 /// What is done away from the threads that write, because it may take its time.
 pub(super) enum Job {
-    Seal { recording: RecordingId, path: String, wav: Wav, ended: Ended },
+    Seal { recording: RecordingId, path: String, wav: Box<Wav>, ended: Ended },
     Fail { recording: RecordingId, cause: String },
 }
 
@@ -68,8 +68,11 @@ pub(super) fn run(
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let event = match job {
             Ok(Job::Seal { recording, path, wav, ended }) => {
-                match archive.seal(&path, wav, ended) {
-                    Ok(sealed) => Event::Sealed { recording, sealed },
+                match archive.seal(&path, *wav, ended) {
+                    Ok(sealed) => {
+                        tell_silent(recording, &sealed);
+                        Event::Sealed { recording, sealed }
+                    }
                     Err(error) => Event::RecordingFailed { recording, cause: error.to_string() },
                 }
             }
@@ -78,5 +81,14 @@ pub(super) fn run(
         };
         // A switch that has stopped listening has stopped; the next start finds the file.
         let _ = events.blocking_send(event);
+    }
+}
+
+/// A side of which nothing was ever heard is more often a fault of the network than somebody who said nothing.
+fn tell_silent(recording: RecordingId, sealed: &Sealed) {
+    if let Some(Packets { customer, agent, .. }) = sealed.packets
+        && (customer == 0 || agent == 0)
+    {
+        tracing::warn!(event = "recording_one_sided", %recording, customer, agent);
     }
 }

@@ -133,7 +133,9 @@ impl Writing {
         let written = sheet.write(&self.archive, &mut self.pcm);
         sheet.trouble.tell(recording, &written, Instant::now());
         self.hand_over(match (written, sheet.wav) {
-            (Ok(()), Some(wav)) => Job::Seal { recording, path: sheet.path, wav, ended },
+            (Ok(()), Some(wav)) => {
+                Job::Seal { recording, path: sheet.path, wav: Box::new(wav), ended }
+            }
             (Ok(()), None) => Job::Fail { recording, cause: "it has no file".to_owned() },
             (Err(error), _) => Job::Fail { recording, cause: error.to_string() },
         });
