@@ -40,8 +40,11 @@
 //! 6. The two ports are bridged: from here on RTP runs through a worker of `io::relay` and [`media::relay::Relay`] alone.
 //! 7. The caller's consent and the agent's agreement make a [`switch::consent::RecordingPermit`], which no other file can make, and
 //!    which a recording cannot begin without. The tap fills bounded memory; the intent is stored; when it is committed, and no
-//!    sooner, audio may reach the disk (`io::wav`).
-//! 8. A BYE ends the call. The file is sealed: finalised, synced, hashed, renamed. Its row says what it is.
+//!    sooner, audio may reach the disk (`io::wav`: one thread listens to taps and never waits for the disk, another writes what it
+//!    is handed; between them waits half a minute at most, and what is beyond that is a listed gap).
+//! 8. A BYE ends the call. The file is sealed: finalised, synced, hashed, renamed. Its row says what it is, how many packets came of
+//!    each side, and what is missing. After twelve hours it is sealed while the call goes on, and another recording follows it under
+//!    the same permit.
 //! 9. When the policy's time is over, [`switch::retention`] stores the intent to delete, and only the committed intent becomes a
 //!    [`switch::retention::PurgeOrder`]. The file goes, the tombstone stays.
 //!

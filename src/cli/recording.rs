@@ -11,7 +11,7 @@ use crate::io::export::{self, Present};
 use crate::io::offline;
 use crate::io::reconcile::{Look, reconcile};
 use crate::io::store::{Matches, Reader, Recording, RecordingFilter, State};
-use crate::media::{Samples, Silence};
+use crate::media::{Packets, RecordingId, Samples, Silence};
 use crate::switch::control::{Reply, Request};
 use crate::utc::Utc;
 
@@ -287,6 +287,44 @@ fn spans(spans: &[(Silence, Samples, Samples)]) -> String {
     if said.is_empty() { "-".to_owned() } else { said.join(", ") }
 }
 
+/// What is missing, and where.
+fn gaps(gaps: &[(Samples, Samples)]) -> String {
+    const NAMED: usize = 5;
+    let lost: u64 = gaps.iter().map(|(from, to)| to.0.saturating_sub(from.0)).sum();
+    let mut said: Vec<String> = gaps
+        .iter()
+        .take(NAMED)
+        .map(|(from, to)| format!("{}-{}", span(seconds(*from)), span(seconds(*to))))
+        .collect();
+    if gaps.len() > NAMED {
+        said.push(format!("and {} more", gaps.len() - NAMED));
+    }
+    match gaps {
+        [] => "none".to_owned(),
+        _ => format!("{}.{:03} s: {}", lost / 8_000, lost % 8_000 / 8, said.join(", ")),
+    }
+}
+
+/// What was heard of each side.
+fn packets(packets: Packets) -> String {
+    let Packets { customer, agent, left_out } = packets;
+    let mut said = format!("{customer} of the customer, {agent} of the agent");
+    if left_out > 0 {
+        said += &format!("; {left_out} came too late for their place");
+    }
+    match (customer, agent) {
+        (0, 0) => said + ": neither was heard",
+        (0, _) => said + ": the customer was never heard",
+        (_, 0) => said + ": the agent was never heard",
+        (_, _) => said,
+    }
+}
+
+fn ids(ids: &[RecordingId]) -> String {
+    let ids: Vec<String> = ids.iter().map(RecordingId::to_string).collect();
+    if ids.is_empty() { "-".to_owned() } else { ids.join(", ") }
+}
+
 pub(super) fn whole(recording: &Recording) -> String {
     let at = |at: Option<Utc>| at.map_or_else(|| "-".to_owned(), |at| second(&at.to_string()));
     sheet([
@@ -300,7 +338,10 @@ pub(super) fn whole(recording: &Recording) -> String {
         ("bytes", recording.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string())),
         ("sha-256", or_dash(recording.sha256.as_deref())),
         ("silent", spans(&recording.silences)),
-        ("gaps", recording.gaps.len().to_string()),
+        ("gaps", gaps(&recording.gaps)),
+        ("packets", recording.packets.map_or_else(|| "-".to_owned(), packets)),
+        ("continues", or_dash(recording.continues.map(|first| first.to_string()).as_deref())),
+        ("continued by", ids(&recording.continued_by)),
         ("begun", at(Some(recording.armed))),
         ("sealed", at(recording.sealed)),
         ("policy", recording.policy.clone()),
@@ -325,6 +366,14 @@ pub(super) fn json(recording: &Recording) -> serde_json::Value {
         "sha256": recording.sha256,
         "silences": recording.silences.len(),
         "gaps": recording.gaps.len(),
+        "missing_samples": recording.gaps.iter().map(|(from, to)| to.0 - from.0).sum::<u64>(),
+        "packets": recording.packets.map(|packets| serde_json::json!({
+            "customer": packets.customer,
+            "agent": packets.agent,
+            "left_out": packets.left_out,
+        })),
+        "continues": recording.continues.map(|first| first.to_string()),
+        "continued_by": recording.continued_by.iter().map(RecordingId::to_string).collect::<Vec<_>>(),
         "begun": recording.armed.to_string(),
         "sealed": at(recording.sealed),
         "policy": recording.policy,
@@ -333,4 +382,30 @@ pub(super) fn json(recording: &Recording) -> serde_json::Value {
         "purge_ordered": at(recording.purge_ordered),
         "purged": at(recording.purged),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_that_was_never_heard_is_named() {
+        let heard = |customer, agent, left_out| packets(Packets { customer, agent, left_out });
+        assert_eq!(heard(500, 499, 0), "500 of the customer, 499 of the agent");
+        assert_eq!(
+            heard(500, 0, 2),
+            "500 of the customer, 0 of the agent; 2 came too late for their place: the agent was never heard"
+        );
+        assert!(heard(0, 9, 0).ends_with("the customer was never heard"));
+        assert!(heard(0, 0, 0).ends_with("neither was heard"));
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_its_place() {
+        assert_eq!(gaps(&[]), "none");
+        let gap = (Samples(80_000), Samples(240_800));
+        let said = gaps(&[gap]);
+        assert_eq!(said, format!("20.100 s: {}-{}", span(10), span(30)));
+        assert!(gaps(&[gap; 7]).ends_with(", and 2 more"));
+    }
 }

@@ -30,6 +30,9 @@ use crate::wire::sip::auth::Algorithm;
 use findings::Findings;
 use folder::Folder;
 
+/// Twelve hours: far below the 4 GiB that a WAV can hold.
+const LONGEST_RECORDING: std::time::Duration = std::time::Duration::from_secs(12 * 3_600);
+
 /// One file of the profiles folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Source {
@@ -97,6 +100,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             routes,
             retention,
             retention_every: node.retention_every,
+            longest_recording: LONGEST_RECORDING,
             prompts: BTreeMap::new(),
             language: node.language,
             registrar: node.registrar,

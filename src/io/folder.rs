@@ -45,18 +45,30 @@ impl Folder {
         Ok(folder)
     }
 
-    /// As [`Folder::descend`], and makes what is missing, readable by us alone.
-    pub fn descend_or_make(&self, way: &str) -> io::Result<Folder> {
+    /// As [`Folder::descend`], and makes what is missing, readable by us alone; says whether anything was. It does not wait for the
+    /// disk: see [`Folder::sync_way`].
+    pub fn descend_or_make(&self, way: &str) -> io::Result<(Folder, bool)> {
         let mut folder = Folder(self.0.try_clone()?);
+        let mut made = false;
         for name in way.split('/').filter(|name| !name.is_empty()) {
             match rustix::fs::mkdirat(&folder.0, plain(name)?, Mode::RWXU) {
-                Ok(()) => folder.sync()?,
+                Ok(()) => made = true,
                 Err(rustix::io::Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
             folder = folder.within(name)?;
         }
-        Ok(folder)
+        Ok((folder, made))
+    }
+
+    /// Has the names of all folders on `way` reach the disk.
+    pub fn sync_way(&self, way: &str) -> io::Result<()> {
+        let mut folder = Folder(self.0.try_clone()?);
+        for name in way.split('/').filter(|name| !name.is_empty()) {
+            folder.sync()?;
+            folder = folder.within(name)?;
+        }
+        Ok(())
     }
 
     /// Makes a file to read and write, readable by us alone. One that is there already, or a link, is an error.

@@ -193,6 +193,7 @@ mod tests {
                     path: format!("2020/01/07/{id}.wav"),
                     policy: "short".into(),
                     keep: DAY * days,
+                    continues: None,
                     at: now,
                 }));
                 let sealed = Sealed {
@@ -201,6 +202,7 @@ mod tests {
                     bytes: 5,
                     silences: vec![],
                     gaps: vec![],
+                    packets: None,
                 };
                 entries.push(Entry::Sealed { recording, sealed, at: now });
             }

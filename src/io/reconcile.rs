@@ -225,6 +225,7 @@ mod tests {
             path: path(id),
             policy: "short".into(),
             keep: Duration::from_secs(1),
+            continues: None,
             at: now(),
         })
     }
@@ -236,6 +237,7 @@ mod tests {
             bytes: 5,
             silences: vec![],
             gaps: vec![],
+            packets: None,
         };
         Entry::Sealed { recording: RecordingId(id), sealed, at: now() }
     }

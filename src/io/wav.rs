@@ -1,7 +1,11 @@
 //! Recordings as WAV files: made so that they open at any moment, sealed with their digest, finished after a crash, read back.
 #![expect(clippy::disallowed_methods, reason = "recordings are files")]
 
+mod listening;
+mod sealing;
+mod waiting;
 mod writers;
+mod writing;
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom, Write};
@@ -30,37 +34,41 @@ const HEADER: usize = 44;
 /// Bytes of one moment of both sides.
 const FRAME: u64 = 4;
 
-/// So much is read or, without a flush, kept at a time.
+/// So much is read or, where there is much, written at a time.
 const PIECE: usize = 64 << 10;
 
-/// The longest recording, twelve hours: far below the 4 GiB that the format can say.
-pub const LONGEST: Samples = Samples(12 * 3_600 * Samples::RATE);
+/// Bytes of silence from which on they are left out of the file: half a second.
+const HOLE: usize = 16_000;
+
+/// No file gets longer than thirteen hours, far below the 4 GiB that the format can say. The switch begins another one before that.
+const LONGEST: Samples = Samples(13 * 3_600 * Samples::RATE);
 
 /// A recording on its way to the disk, under its name with `.part`.
 struct Wav {
     writer: WavWriter<Body>,
     file: Arc<File>,
+    /// There is something to flush.
+    fresh: bool,
 }
 
 impl Wav {
-    /// Makes the file, its folders where they are missing, and its header.
-    fn create(recordings: &Folder, path: &str) -> io::Result<Wav> {
+    /// Makes the file, and its folders where they are missing (which is told). Its header comes with the first flush.
+    fn create(recordings: &Folder, path: &str) -> io::Result<(Wav, bool)> {
         let (folders, name) = split(path);
-        let folder = recordings.descend_or_make(folders)?;
-        let mut wav = Wav::over(folder.create_file(&part(name))?)?;
-        wav.flush()?;
-        Ok(wav)
+        let (folder, made) = recordings.descend_or_make(folders)?;
+        Ok((Wav::over(folder.create_file(&part(name))?)?, made))
     }
 
     /// Writes from the beginning; what lies in the file beyond stays until it is written over.
     fn over(file: File) -> io::Result<Wav> {
         let file = Arc::new(file);
         let writer = WavWriter::new(Body::new(Arc::clone(&file)), SPEC).map_err(plain)?;
-        Ok(Wav { writer, file })
+        Ok(Wav { writer, file, fresh: true })
     }
 
-    /// Appends samples, left and right in turn. Buffered.
+    /// Appends samples, left and right in turn, to what the next flush writes. That touches no file, and so does not fail.
     fn append(&mut self, pcm: &[i16]) -> io::Result<()> {
+        self.fresh = true;
         for piece in pcm.chunks(PIECE / 2) {
             // A piece is far from 2^32 samples long.
             let mut writer = self.writer.get_i16_writer(piece.len() as u32);
@@ -70,18 +78,19 @@ impl Wav {
         Ok(())
     }
 
-    /// All that was appended is in the file, and its header says so. It outlives the process, not a power cut.
+    /// All that was appended is in the file, and its header says so. It outlives the process, not a power cut. After an error, the
+    /// next flush begins where this one did.
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush().map_err(plain)
-    }
-
-    fn length(&self) -> Samples {
-        Samples(self.writer.duration().into())
+        if self.fresh {
+            self.writer.flush().map_err(plain)?;
+            self.fresh = false;
+        }
+        Ok(())
     }
 
     /// Writes the rest, has it reach the disk, takes its digest and gives it its final name.
     fn seal(self, recordings: &Folder, path: &str) -> io::Result<Digest> {
-        let Wav { writer, file } = self;
+        let Wav { writer, file, fresh: _ } = self;
         writer.finalize().map_err(plain)?;
         file.sync_all()?;
         let digest = Digest::of(&file)?;
@@ -125,6 +134,7 @@ impl Digest {
             bytes: self.bytes,
             silences: Vec::new(),
             gaps: Vec::new(),
+            packets: None,
         }
     }
 }
@@ -146,9 +156,20 @@ impl Body {
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        self.file.write_all_at(&self.pending, HEADER as u64 + self.written)?;
+        let from = HEADER as u64 + self.written;
+        let to = from + self.pending.len() as u64;
+        if self.pending.len() >= HOLE && self.pending.iter().all(|&byte| byte == 0) {
+            // A gap is a hole: a disk that was full is not filled with silence.
+            if self.file.metadata()?.len() < to {
+                self.file.set_len(to)?;
+            }
+        } else {
+            self.file.write_all_at(&self.pending, from)?;
+        }
         self.written += self.pending.len() as u64;
         self.pending.clear();
+        // What a trouble needed is not kept for ever.
+        self.pending.shrink_to(PIECE);
         Ok(())
     }
 }
@@ -164,9 +185,6 @@ impl Write for Body {
             }
             // Behind the header, hound only ever appends.
             Some(_) | None => {
-                if self.pending.len() >= PIECE {
-                    self.spill()?;
-                }
                 self.pending.extend_from_slice(bytes);
                 bytes.len()
             }
@@ -176,6 +194,8 @@ impl Write for Body {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        #[cfg(test)]
+        tests::trouble::meet(&self.file)?;
         self.spill()?;
         self.file.write_all_at(&self.header, 0)
     }
@@ -216,11 +236,14 @@ pub fn salvage(recordings: &Path, path: &str) -> io::Result<Sealed> {
         wav.file.read_exact_at(piece, HEADER as u64 + at)?;
         pcm.clear();
         pcm.extend(piece.as_chunks().0.iter().map(|&sample| i16::from_le_bytes(sample)));
-        wav.append(&pcm)?;
         at += piece.len() as u64;
+        wav.append(&pcm)?;
+        wav.flush()?;
     }
     wav.file.set_len(HEADER as u64 + audio)?;
-    Ok(wav.seal(&root, path)?.sealed())
+    let sealed = wav.seal(&root, path)?.sealed();
+    root.sync_way(folders)?;
+    Ok(sealed)
 }
 
 /// SHA-256 of a whole file.

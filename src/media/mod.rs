@@ -195,7 +195,8 @@ pub enum Command {
         /// The recording.
         recording: RecordingId,
     },
-    /// The conversation is over: write what is left and seal the file. Answered by `Sealed` or `RecordingFailed`.
+    /// The conversation is over: write what is left and seal the file. Answered by `Sealed` or `RecordingFailed`. If the armed row is not
+    /// committed yet, what was said until now waits for `Record`.
     Seal {
         /// The recording.
         recording: RecordingId,
@@ -277,8 +278,21 @@ pub struct Sealed {
     pub bytes: u64,
     /// Spans that are silent on purpose, from the beginning of the recording.
     pub silences: Vec<(Silence, Samples, Samples)>,
-    /// Audio that the tap could not hold, as spans; empty unless the recorder fell behind.
+    /// Audio that was lost on its way to the file, as spans: the tap was full or gone, the row or the disk was too late.
     pub gaps: Vec<(Samples, Samples)>,
+    /// What came of each side; not known of a recording that a restart finished.
+    pub packets: Option<Packets>,
+}
+
+/// What a recorder heard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Packets {
+    /// RTP packets of the customer.
+    pub customer: u64,
+    /// RTP packets of our side.
+    pub agent: u64,
+    /// Of both: too late for their place, or strayed in from another time.
+    pub left_out: u64,
 }
 
 /// Counters of one port, from its opening to its end.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::jitter::DELAY;
 use super::tap::{LONGEST, Listener};
 use super::timeline::Timeline;
-use super::{Samples, Silence};
+use super::{Packets, Samples, Silence};
 
 /// Both sides' audio of so many samples waits for the arming; what comes after that is lost and listed.
 pub const MOST_WAITING: Samples = Samples(30 * Samples::RATE);
@@ -34,10 +34,11 @@ pub struct Recorder {
     silences: Vec<(Silence, Samples, Samples)>,
     silent: bool,
     gaps: Vec<(Samples, Samples)>,
-    /// Where the tap began to lose packets, until one comes through again.
-    gap: Option<Samples>,
     /// When the newest packet arrived.
     newest: Samples,
+    /// When the tap was last seen open, and first seen closed.
+    open: Samples,
+    closed: Option<Samples>,
 }
 
 #[derive(Debug)]
@@ -61,8 +62,9 @@ impl Recorder {
             silences: Vec::new(),
             silent: false,
             gaps: Vec::new(),
-            gap: None,
             newest: Samples(0),
+            open: Samples(0),
+            closed: None,
         }
     }
 
@@ -113,24 +115,44 @@ impl Recorder {
     /// Drains the tap and appends what is settled by now (older than the jitter delay of 90 ms) to `out`, interleaved left, right.
     /// `false` if more is settled than comes out of one call (a minute): call again.
     pub fn advance(&mut self, now: Instant, out: &mut Vec<i16>) -> bool {
-        self.drain(out);
+        self.drain(now, out);
         let settled = self.at(now).0 as i64 - DELAY.0 as i64;
         self.emit(settled, out)
     }
 
-    /// The conversation ended at `now`: appends the rest. `false` if there is more, as with [`Recorder::advance`]. Nothing comes out of
-    /// a recorder that was never armed.
+    /// The conversation ended at `now`: appends the rest. `false` if there is more, as with [`Recorder::advance`]. What is not armed yet
+    /// keeps it: call again, with the same `now`, when it is.
     pub fn finish(&mut self, now: Instant, out: &mut Vec<i16>) -> bool {
-        self.drain(out);
+        self.drain(now, out);
         let whole = self.emit(self.at(now).0 as i64, out);
         if whole {
             self.unsilence(now);
             let end = self.timeline.emitted();
-            if let Some(from) = self.gap.take() {
-                self.list_gap(from, end);
+            if self.listener.ends_in_loss() {
+                list_gap(&mut self.gaps, self.newest, end);
+            }
+            // It is closed at the end, and not before.
+            if self.closed.is_some_and(|closed| closed < self.at(now)) {
+                list_gap(&mut self.gaps, self.open.max(self.newest), end);
             }
         }
         whole
+    }
+
+    /// The last so many samples that came out found no room: they are silence, and a gap.
+    pub fn lose(&mut self, last: Samples) {
+        let end = self.timeline.emitted();
+        list_gap(&mut self.gaps, Samples(end.0.saturating_sub(last.0)), end);
+    }
+
+    /// Samples per channel that wait for the arming.
+    pub fn waiting(&self) -> Samples {
+        match &self.arming {
+            Arming::Awaited { waiting } | Arming::Granted { waiting } => {
+                Samples(waiting.len() as u64 / 2)
+            }
+            Arming::Done => Samples(0),
+        }
     }
 
     /// Samples per channel that have come out.
@@ -146,32 +168,33 @@ impl Recorder {
         &self.silences
     }
 
-    /// Spans lost, so far: by a full tap, or before the arming.
+    /// Spans lost, so far: by a full tap, before the arming, on the way to the disk; and at the end, those since the tap was gone.
     pub fn gaps(&self) -> &[(Samples, Samples)] {
         &self.gaps
     }
 
-    /// Packets that the network brought too late for their place.
-    pub fn left_out(&self) -> u64 {
-        self.timeline.left_out()
+    /// What came of each side, so far.
+    pub fn packets(&self) -> Packets {
+        self.timeline.packets()
     }
 
-    fn drain(&mut self, out: &mut Vec<i16>) {
+    fn drain(&mut self, now: Instant, out: &mut Vec<i16>) {
+        match self.listener.is_closed() {
+            false => self.open = self.at(now),
+            true => self.closed = self.closed.or(Some(self.at(now))),
+        }
         let mut room = [0; LONGEST];
         for _ in 0..MOST_PACKETS {
             let Some(frame) = self.listener.pop(&mut room) else { break };
             let arrived = samples(frame.arrived.saturating_duration_since(self.start));
-            self.newest = self.newest.max(arrived);
-            if let Some(from) = self.gap.take() {
-                list_gap(&mut self.gaps, from, arrived);
+            if self.listener.after_loss() {
+                list_gap(&mut self.gaps, self.newest, arrived);
             }
+            self.newest = self.newest.max(arrived);
             let to = out_or_waiting(&mut self.arming, &mut self.gaps, &self.timeline, out);
             let (from, old) = (self.timeline.emitted(), to.len());
             self.timeline.take(&frame, arrived.0 as i64, to);
             mute(&mut self.silences, self.silent, from, &mut to[old..]);
-        }
-        if self.listener.lost() > 0 && self.gap.is_none() {
-            self.gap = Some(self.newest);
         }
     }
 
@@ -186,10 +209,6 @@ impl Recorder {
             waiting.truncate(2 * MOST_WAITING.0 as usize);
         }
         to <= limit
-    }
-
-    fn list_gap(&mut self, from: Samples, to: Samples) {
-        list_gap(&mut self.gaps, from, to);
     }
 
     fn at(&self, now: Instant) -> Samples {
@@ -243,13 +262,22 @@ fn mute(
     }
 }
 
+/// Gaps stay in order; what touches becomes one.
 fn list_gap(gaps: &mut Vec<(Samples, Samples)>, from: Samples, to: Samples) {
-    let full = gaps.len() >= MOST_SPANS;
-    match gaps.last_mut() {
-        Some(last) if full || from <= last.1 => last.1 = last.1.max(to),
-        _ if from < to => gaps.push((from, to)),
-        _ => {}
+    if from >= to {
+        return;
     }
+    let mut first = gaps.partition_point(|gap| gap.1 < from);
+    let after = gaps.partition_point(|gap| gap.0 <= to);
+    if first == after && gaps.len() < MOST_SPANS {
+        gaps.insert(first, (from, to));
+        return;
+    }
+    // With too many of them, what lies between the last two is given up too.
+    first = first.min(gaps.len() - 1);
+    let after = after.max(first + 1);
+    let joined = (gaps[first].0.min(from), gaps[after - 1].1.max(to));
+    gaps.splice(first..after, [joined]);
 }
 
 fn samples(span: Duration) -> Samples {

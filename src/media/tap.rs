@@ -1,8 +1,8 @@
 //! The tap: the copy of a bridge's audio that the recorder listens to. A bounded ring between one relay worker and one writer thread;
-//! a full ring loses the packet and counts it, the call never waits. Home of rtrb.
+//! a full ring loses the packet and says where, the call never waits. Home of rtrb.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -51,6 +51,8 @@ struct Head {
     length: u16,
     side: Side,
     codec: Codec,
+    /// Packets right before it found no room.
+    after_loss: bool,
 }
 
 /// The relay's end.
@@ -58,7 +60,8 @@ struct Head {
 pub struct Tap {
     heads: Producer<Head>,
     bytes: Producer<u8>,
-    lost: Arc<AtomicU64>,
+    /// The last packet found no room: no head can say so yet.
+    loses: Arc<AtomicBool>,
 }
 
 /// The recorder's end.
@@ -66,8 +69,8 @@ pub struct Tap {
 pub struct Listener {
     heads: Consumer<Head>,
     bytes: Consumer<u8>,
-    lost: Arc<AtomicU64>,
-    lost_told: u64,
+    loses: Arc<AtomicBool>,
+    after_loss: bool,
 }
 
 /// A ring that holds about `span` of both sides' audio in packets of 10 ms or longer: 46 KiB for two seconds.
@@ -76,22 +79,23 @@ pub fn tap(span: Samples) -> (Tap, Listener) {
     let both = both.clamp(2 * LONGEST, 1 << 20);
     let (heads_in, heads_out) = RingBuffer::new(both / 80);
     let (bytes_in, bytes_out) = RingBuffer::new(both);
-    let lost = Arc::new(AtomicU64::new(0));
+    let loses = Arc::new(AtomicBool::new(false));
     (
-        Tap { heads: heads_in, bytes: bytes_in, lost: Arc::clone(&lost) },
-        Listener { heads: heads_out, bytes: bytes_out, lost, lost_told: 0 },
+        Tap { heads: heads_in, bytes: bytes_in, loses: Arc::clone(&loses) },
+        Listener { heads: heads_out, bytes: bytes_out, loses, after_loss: false },
     )
 }
 
 impl Tap {
-    /// Copies a packet in, in pieces of [`LONGEST`] if need be; `false` if there was no room for all of it (counted, see
-    /// [`Listener::lost`]).
+    /// Copies a packet in, in pieces of [`LONGEST`] if need be; `false` if there was no room for all of it (see
+    /// [`Listener::after_loss`]).
     pub fn push(&mut self, frame: Frame<'_>) -> bool {
         let pieces = frame.payload.len().div_ceil(LONGEST);
         if self.heads.slots() < pieces || self.bytes.slots() < frame.payload.len() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.loses.store(true, Ordering::Relaxed);
             return false;
         }
+        let mut after_loss = self.loses.load(Ordering::Relaxed);
         let mut timestamp = frame.timestamp;
         for piece in frame.payload.chunks(LONGEST) {
             let head = Head {
@@ -102,14 +106,23 @@ impl Tap {
                 length: piece.len() as u16,
                 side: frame.side,
                 codec: frame.codec,
+                after_loss,
             };
             // The bytes first: whoever sees a head finds its bytes. Both have room, as counted above.
             if self.bytes.push_entire_slice(piece).is_err() || self.heads.push(head).is_err() {
                 return false;
             }
+            if std::mem::take(&mut after_loss) {
+                self.loses.store(false, Ordering::Relaxed);
+            }
             timestamp = timestamp.wrapping_add(piece.len() as u32);
         }
         true
+    }
+
+    /// Whether the listener has taken everything.
+    pub fn is_empty(&self) -> bool {
+        self.heads.slots() == self.heads.buffer().capacity()
     }
 }
 
@@ -119,6 +132,7 @@ impl Listener {
         let head = self.heads.pop().ok()?;
         let payload = &mut room[..usize::from(head.length)];
         self.bytes.pop_entire_slice(payload).ok()?;
+        self.after_loss = head.after_loss;
         Some(Frame {
             side: head.side,
             arrived: head.arrived,
@@ -130,12 +144,14 @@ impl Listener {
         })
     }
 
-    /// Packets lost for want of room since the last time it was asked.
-    pub fn lost(&mut self) -> u64 {
-        let lost = self.lost.load(Ordering::Relaxed);
-        let fresh = lost - self.lost_told;
-        self.lost_told = lost;
-        fresh
+    /// Whether packets between the one that was popped last and the one before it found no room.
+    pub fn after_loss(&self) -> bool {
+        self.after_loss
+    }
+
+    /// Whether packets behind everything that can be popped found no room.
+    pub fn ends_in_loss(&self) -> bool {
+        self.loses.load(Ordering::Relaxed)
     }
 
     /// Whether the relay's end is gone (and what is left may be popped).
@@ -173,26 +189,33 @@ mod tests {
             let pushed = frame(round, &payload);
             assert!(tap.push(pushed));
             assert_eq!(listener.pop(&mut room), Some(pushed));
+            assert!(!listener.after_loss());
             assert_eq!(listener.pop(&mut room), None);
         }
-        assert_eq!(listener.lost(), 0);
+        assert!(!listener.ends_in_loss());
     }
 
     #[test]
-    fn two_seconds_of_both_sides_fit_and_more_is_counted_as_lost() {
+    fn two_seconds_of_both_sides_fit_and_more_is_lost_where_the_next_packet_says() {
         let (mut tap, mut listener) = tap(Samples(16_000));
         let payload = [7; 160];
         assert_eq!((0..210).filter(|&n| tap.push(frame(n, &payload))).count(), 200);
-        assert_eq!(listener.lost(), 10);
-        assert_eq!(listener.lost(), 0);
+        assert!(listener.ends_in_loss());
         let mut room = [0; LONGEST];
-        let mut popped = 0;
-        while let Some(frame) = listener.pop(&mut room) {
-            assert_eq!(frame.sequence, popped);
-            popped += 1;
+        for sequence in 0..100 {
+            assert_eq!(listener.pop(&mut room).map(|frame| frame.sequence), Some(sequence));
         }
-        assert_eq!(popped, 200);
-        assert!(tap.push(frame(0, &payload)));
+        for sequence in 210..215 {
+            assert!(tap.push(frame(sequence, &payload)));
+        }
+        assert!(!listener.ends_in_loss());
+        let mut losses = Vec::new();
+        for expected in (100..200).chain(210..215) {
+            let popped = listener.pop(&mut room).map(|frame| frame.sequence);
+            assert_eq!(popped, Some(expected));
+            losses.extend(popped.filter(|_| listener.after_loss()));
+        }
+        assert_eq!(losses, [210]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The timeline of a conversation: both sides' packets laid where their RTP time says, however they came. What is missing is silence,
 //! what comes twice is heard once, what comes too late for its place is counted and left out.
 
-use super::Samples;
 use super::jitter::{DELAY, FINE, Mapping, Place, Stamp, consistent};
 use super::tap::{Frame, LONGEST, Side};
+use super::{Packets, Samples};
 use crate::wire::rtp::g711;
 
 /// Samples of each side that wait for their turn: more than half a second, a power of two.
@@ -36,9 +36,13 @@ impl Timeline {
         Samples(self.emitted as u64)
     }
 
-    /// Packets that came too late for their place, or strayed in from another time.
-    pub(super) fn left_out(&self) -> u64 {
-        self.customer.left_out + self.agent.left_out
+    /// What came of each side, and what of it was left out: too late for its place, or strayed in from another time.
+    pub(super) fn packets(&self) -> Packets {
+        Packets {
+            customer: self.customer.packets,
+            agent: self.agent.packets,
+            left_out: self.customer.left_out + self.agent.left_out,
+        }
     }
 
     /// Lays down a packet that arrived so many samples after the beginning. What has no room any more comes out first.
@@ -95,6 +99,7 @@ struct Lane {
     /// The last packet as it came, for the pieces of one that was cut up.
     last: Option<(Stamp, u16)>,
     tail: Tail,
+    packets: u64,
     left_out: u64,
 }
 
@@ -122,6 +127,7 @@ impl Lane {
             kept: Vec::new(),
             last: None,
             tail: Tail { ends: i64::MIN, samples: [0; REACH] },
+            packets: 0,
             left_out: 0,
         }
     }
@@ -160,6 +166,7 @@ impl Lane {
             }
         } else {
             self.last = Some((stamp, frame.sequence));
+            self.packets += 1;
         }
         stamp
     }
@@ -202,9 +209,8 @@ impl Lane {
             let place = mapping.place(*stamp, || quiet(pcm));
             self.lay(place, pcm, emitted);
         }
+        // What was kept needs no memory any more: this is seldom.
         self.mapping = Some(mapping);
-        self.kept = kept;
-        self.kept.clear();
     }
 
     fn forget(&mut self) {

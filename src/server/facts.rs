@@ -16,6 +16,9 @@ pub(super) fn write(fact: &Fact) {
         }
         Fact::CallEnded { call, cause } => tracing::info!(event = "call_ended", %call, %cause),
         Fact::Unrecorded { call, why } => tracing::info!(event = "unrecorded", %call, %why),
+        Fact::RecordingGoesOn { call, recording } => {
+            tracing::info!(event = "recording_goes_on", %call, %recording);
+        }
         Fact::RecordingFailed { recording, cause } => {
             tracing::error!(event = "recording_failed", %recording, %cause);
         }

@@ -323,6 +323,8 @@ pub struct Armed {
     pub policy: String,
     /// How long that policy keeps it, as of now: a later, shorter policy does not reach back.
     pub keep: std::time::Duration,
+    /// The first recording of its conversation, if that got too long for one.
+    pub continues: Option<RecordingId>,
     /// When.
     pub at: Utc,
 }

@@ -49,6 +49,13 @@ pub enum Fact {
         /// Why.
         why: String,
     },
+    /// A recording was long enough, and this one goes on.
+    RecordingGoesOn {
+        /// The call.
+        call: CallId,
+        /// The new one.
+        recording: RecordingId,
+    },
     /// A recording stopped while its call went on.
     RecordingFailed {
         /// Which.

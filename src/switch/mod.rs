@@ -296,10 +296,12 @@ impl Switch {
                 self.at_port(now, port, |call, leg, desk| call.port_closed(desk, leg))
             }
             Event::Sealed { recording, sealed } => {
-                self.at_recording(now, recording, |call, desk| call.sealed(desk, sealed))
+                self.at_recording(now, recording, |call, desk| call.sealed(desk, recording, sealed))
             }
             Event::RecordingFailed { recording, cause } => {
-                self.at_recording(now, recording, |call, desk| call.recording_failed(desk, cause));
+                self.at_recording(now, recording, |call, desk| {
+                    call.recording_failed(desk, recording, cause)
+                });
             }
         }
     }
@@ -442,7 +444,7 @@ impl Switch {
         let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
         act(call, &mut desk);
         call.tidy();
-        if let Some(recording) = call.recording() {
+        for recording in call.recordings() {
             self.recordings.insert(recording, id);
         }
         if call.awaits_commit() {
@@ -464,7 +466,9 @@ impl Switch {
         self.keys.forget(id);
         self.arming.remove(&id);
         call.scheduled.map(|at| self.alarms.remove(&(at, id)));
-        call.recording().map(|recording| self.recordings.remove(&recording));
+        for recording in call.recordings() {
+            self.recordings.remove(&recording);
+        }
     }
 }
 

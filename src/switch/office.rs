@@ -87,6 +87,7 @@ pub(super) fn settings() -> Settings {
         ring: Duration::from_secs(60),
         silence: Duration::from_secs(300),
         calls: 100,
+        longest_recording: Duration::from_secs(12 * 3_600),
     }
 }
 

@@ -1,18 +1,37 @@
-//! A recording's life: armed, running, sealing, over. It begins with a permit and no other way.
+//! A recording's life: armed, running, sealing, over. It begins with a permit and no other way. When it gets too long it is sealed, and
+//! another one goes on under the same permit.
 
+use std::time::{Duration, Instant};
+
+use super::Now;
 use super::consent::RecordingPermit;
 use super::journal::{Armed, Entry, EntryId};
 use super::outbox::Outbox;
 use crate::media::{Command, PortId, RecordingId, Silence};
-use crate::utc::Utc;
 
-/// One recording of one call.
+/// What is recorded of one call: one recording, or several that follow each other without a break.
 #[derive(Debug)]
 pub(super) struct Recording {
+    /// As long as it is here, the call may be recorded.
+    permit: RecordingPermit,
+    /// Customer and agent.
+    ports: (PortId, PortId),
+    /// The retention policy's name and span.
+    keep: (String, Duration),
+    longest: Duration,
+    silence: Option<Silence>,
+    /// When the running one is long enough.
+    full_at: Instant,
+    /// In order; only the last one can be running.
+    reels: Vec<Reel>,
+}
+
+/// One WAV and its row.
+#[derive(Debug)]
+struct Reel {
     id: RecordingId,
     path: String,
     state: State,
-    silence: Option<Silence>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +40,7 @@ enum State {
     Arming(EntryId),
     /// Audio reaches the disk.
     Running,
-    /// The conversation is over; waiting for the intent, then for the seal.
+    /// Told to seal when the intent is committed.
     Ending(EntryId),
     /// Told to seal.
     Sealing,
@@ -30,92 +49,139 @@ enum State {
 }
 
 impl Recording {
-    /// Taps the two ports and stores the intent. `keep` is the retention policy's name and span.
+    /// Taps the two ports (customer, agent) and stores the intent. `keep` is the retention policy's name and span.
     pub(super) fn begin(
         permit: RecordingPermit,
         id: RecordingId,
-        (customer, agent): (PortId, PortId),
-        keep: (String, std::time::Duration),
-        at: Utc,
+        ports: (PortId, PortId),
+        keep: (String, Duration),
+        longest: Duration,
+        now: Now,
         outbox: &mut Outbox,
     ) -> Recording {
-        let (year, month, day) = at.date();
-        let path = format!("{year:04}/{month:02}/{day:02}/{}_{id}.wav", at.basic());
-        let armed = Armed {
-            recording: id,
-            call: permit.call(),
-            agent: permit.agent().to_owned(),
-            path: path.clone(),
-            policy: keep.0,
-            keep: keep.1,
-            at,
-        };
-        outbox.media(Command::Tap { recording: id, customer, agent });
-        let entry = outbox.store(Entry::Armed(armed));
-        Recording { id, path, state: State::Arming(entry), silence: None }
+        let full_at = now.instant + longest;
+        let reels = Vec::new();
+        let mut recording =
+            Recording { permit, ports, keep, longest, silence: None, full_at, reels };
+        recording.tap(id, now, outbox);
+        recording
     }
 
-    pub(super) fn id(&self) -> RecordingId {
-        self.id
+    fn tap(&mut self, id: RecordingId, now: Now, outbox: &mut Outbox) {
+        let (year, month, day) = now.utc.date();
+        let path = format!("{year:04}/{month:02}/{day:02}/{}_{id}.wav", now.utc.basic());
+        let armed = Armed {
+            recording: id,
+            call: self.permit.call(),
+            agent: self.permit.agent().to_owned(),
+            path: path.clone(),
+            policy: self.keep.0.clone(),
+            keep: self.keep.1,
+            continues: self.reels.first().map(|first| first.id),
+            at: now.utc,
+        };
+        let (customer, agent) = self.ports;
+        outbox.media(Command::Tap { recording: id, customer, agent });
+        if let Some(reason) = self.silence {
+            outbox.media(Command::Silence { recording: id, reason });
+        }
+        let entry = outbox.store(Entry::Armed(armed));
+        self.full_at = now.instant + self.longest;
+        self.reels.push(Reel { id, path, state: State::Arming(entry) });
+    }
+
+    /// Each of them, the first one first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = RecordingId> {
+        self.reels.iter().map(|reel| reel.id)
     }
 
     /// The journal has committed everything up to `entry`.
     pub(super) fn stored(&mut self, entry: EntryId, outbox: &mut Outbox) {
-        let record = || Command::Record { recording: self.id, path: self.path.clone() };
-        match self.state {
-            State::Arming(armed) if armed <= entry => {
-                outbox.media(record());
-                self.state = State::Running;
-            }
-            State::Ending(armed) if armed <= entry => {
-                outbox.media(record());
-                outbox.media(Command::Seal { recording: self.id });
-                self.state = State::Sealing;
-            }
-            State::Arming(_) | State::Ending(_) | State::Running | State::Sealing | State::Over => {
-            }
+        for reel in &mut self.reels {
+            reel.state = match reel.state {
+                State::Arming(armed) if armed <= entry => State::Running,
+                State::Ending(armed) if armed <= entry => State::Sealing,
+                State::Arming(_)
+                | State::Ending(_)
+                | State::Running
+                | State::Sealing
+                | State::Over => continue,
+            };
+            outbox.media(Command::Record { recording: reel.id, path: reel.path.clone() });
         }
     }
 
     /// Silent on purpose for `reason`, or audible again.
     pub(super) fn silence(&mut self, reason: Option<Silence>, outbox: &mut Outbox) {
-        if self.silence == reason || !matches!(self.state, State::Arming(_) | State::Running) {
+        let Some(recording) = self.running() else { return };
+        if self.silence == reason {
             return;
         }
         self.silence = reason;
         outbox.media(match reason {
-            Some(reason) => Command::Silence { recording: self.id, reason },
-            None => Command::Unsilence { recording: self.id },
+            Some(reason) => Command::Silence { recording, reason },
+            None => Command::Unsilence { recording },
         });
+    }
+
+    /// When it has to go on in another one.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.running().map(|_| self.full_at)
+    }
+
+    /// It is long enough: another one, of this id, begins where it ends.
+    pub(super) fn go_on(&mut self, id: RecordingId, now: Now, outbox: &mut Outbox) {
+        let Some(last) = self.reels.len().checked_sub(1) else { return };
+        // A port has one tap: the new one takes the place of the old one, and not a packet falls between.
+        self.tap(id, now, outbox);
+        self.reels[last].end(outbox);
     }
 
     /// The conversation is over. Call before the ports close.
     pub(super) fn end(&mut self, outbox: &mut Outbox) {
-        match self.state {
-            State::Arming(entry) => self.state = State::Ending(entry),
-            State::Running => {
-                outbox.media(Command::Seal { recording: self.id });
-                self.state = State::Sealing;
-            }
-            State::Ending(_) | State::Sealing | State::Over => {}
+        if let Some(reel) = self.reels.last_mut() {
+            reel.end(outbox);
         }
     }
 
-    /// The media side is done with it, well or badly; `entry` says how.
-    pub(super) fn over(&mut self, entry: Entry, outbox: &mut Outbox) {
-        if self.state != State::Over {
-            self.state = State::Over;
+    /// The media side is done with one of them, well or badly; `entry` says how.
+    pub(super) fn over(&mut self, id: RecordingId, entry: Entry, outbox: &mut Outbox) {
+        let Some(reel) = self.reels.iter_mut().find(|reel| reel.id == id) else { return };
+        if reel.state != State::Over {
+            // Nobody listens to its tap any more.
+            reel.end(outbox);
+            reel.state = State::Over;
             outbox.store(entry);
         }
     }
 
-    /// Whether its intent is not committed yet.
+    /// Whether an intent is not committed yet.
     pub(super) fn awaits_commit(&self) -> bool {
-        matches!(self.state, State::Arming(_) | State::Ending(_))
+        self.reels.iter().any(|reel| matches!(reel.state, State::Arming(_) | State::Ending(_)))
     }
 
     /// Whether nothing more will come.
     pub(super) fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.reels.iter().all(|reel| reel.state == State::Over)
+    }
+
+    fn running(&self) -> Option<RecordingId> {
+        let last = self.reels.last()?;
+        matches!(last.state, State::Arming(_) | State::Running).then_some(last.id)
     }
 }
+
+impl Reel {
+    /// What was said until now is all of it, whether its intent is committed or not.
+    fn end(&mut self, outbox: &mut Outbox) {
+        self.state = match self.state {
+            State::Arming(entry) => State::Ending(entry),
+            State::Running => State::Sealing,
+            State::Ending(_) | State::Sealing | State::Over => return,
+        };
+        outbox.media(Command::Seal { recording: self.id });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,8 @@ pub struct Settings {
     pub retention: BTreeMap<String, RetentionPolicy>,
     /// How often the retention job runs.
     pub retention_every: Duration,
+    /// A recording is sealed at this length, and another one goes on.
+    pub longest_recording: Duration,
     /// Prompts by language, then name.
     pub prompts: BTreeMap<Language, BTreeMap<String, Prompt>>,
     /// What callers hear where nothing else says.

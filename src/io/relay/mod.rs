@@ -22,8 +22,8 @@ use crate::media::prompt::Library;
 use crate::media::{Command, Event, PortId, RecordingId, Samples, Statistics, tap};
 use crate::switch::settings::Rtp;
 
-/// What a tap holds while its writer is busy elsewhere: two seconds.
-const TAP: Samples = Samples(2 * Samples::RATE);
+/// What a tap holds while the thread that listens to it, which waits for no disk, finds no processor: a second and a half.
+const TAP: Samples = Samples(3 * Samples::RATE / 2);
 
 /// Threads that write recordings.
 const WRITERS: usize = 2;

@@ -64,7 +64,7 @@ pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
         Entry::Purged { recording, at } => rows
             .prepare_cached(
                 "UPDATE recordings SET purged_at = ?2, agent = NULL, hold_reason = NULL,
-                    silences = '', gaps = ''
+                    silences = '', gaps = '', customer_packets = NULL, agent_packets = NULL, left_out = NULL
                  WHERE id = ?1 AND purged_at IS NULL",
             )?
             .execute(params![recording.to_string(), micros(*at)])
@@ -178,8 +178,8 @@ fn dialog_up(
 
 fn armed(rows: &Connection, armed: &Armed) -> rusqlite::Result<()> {
     rows.prepare_cached(
-        "INSERT INTO recordings (id, call, agent, path, policy, keep_us, armed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO recordings (id, call, agent, path, policy, keep_us, armed_at, continues)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         armed.recording.to_string(),
@@ -190,6 +190,7 @@ fn armed(rows: &Connection, armed: &Armed) -> rusqlite::Result<()> {
         // Ten thousand years: the sum of it and a moment of the calendar stays a number.
         i64::try_from(armed.keep.as_micros()).unwrap_or(i64::MAX).min(315_576_000_000_000_000),
         micros(armed.at),
+        armed.continues.map(|first| first.to_string()),
     ])
     .map(drop)
 }
@@ -204,7 +205,8 @@ pub(super) fn sealed(
 ) -> rusqlite::Result<()> {
     rows.prepare_cached(
         "UPDATE recordings SET sealed_at = ?2, interrupted = ?3, frames = ?4, bytes = ?5, sha256 = ?6,
-            silences = ?7, gaps = ?8, due_at = ?2 + keep_us
+            silences = ?7, gaps = ?8, due_at = ?2 + keep_us,
+            customer_packets = ?9, agent_packets = ?10, left_out = ?11
          WHERE id = ?1 AND purged_at IS NULL",
     )?
     .execute(params![
@@ -216,6 +218,9 @@ pub(super) fn sealed(
         hex(&sealed.sha256),
         silences(&sealed.silences),
         gaps(&sealed.gaps),
+        sealed.packets.map(|packets| count(packets.customer)),
+        sealed.packets.map(|packets| count(packets.agent)),
+        sealed.packets.map(|packets| count(packets.left_out)),
     ])
     .map(drop)
 }

@@ -105,7 +105,8 @@ pub(super) fn finish(
             "UPDATE calls SET end_cause = ?1, ended = max(
                 started, coalesce(answered, started), coalesce(bridged, started),
                 coalesce(consent_at, started),
-                coalesce((SELECT sealed_at FROM recordings WHERE recordings.id = calls.recording), started))
+                coalesce((SELECT max(sealed_at) FROM recordings
+                    WHERE recordings.id = calls.recording OR recordings.continues = calls.recording), started))
              WHERE ended IS NULL",
             params![INTERRUPTED],
         )

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row};
 
-use crate::media::{RecordingId, Samples, Silence};
+use crate::media::{Packets, RecordingId, Samples, Silence};
 use crate::redacted::Redacted;
 use crate::switch::journal::{
     AgentStatus, Binding, CallDirection, CallId, Cdr, ConsentAnswer, ConsentRecord,
@@ -51,6 +51,12 @@ pub struct Recording {
     pub silences: Vec<(Silence, Samples, Samples)>,
     /// Spans lost.
     pub gaps: Vec<(Samples, Samples)>,
+    /// What came of each side; not known of one that a restart finished.
+    pub packets: Option<Packets>,
+    /// The first recording of its conversation, if that got too long for one.
+    pub continues: Option<RecordingId>,
+    /// Those that follow it, if it is that first one.
+    pub continued_by: Vec<RecordingId>,
     /// When its time is over, known once it has ended.
     pub due: Option<Utc>,
     /// Must not be purged, and why.
@@ -132,7 +138,9 @@ impl Recording {
 /// `recordings AS r`, and the queue of its call.
 pub(super) const RECORDING: &str = "r.id, r.call, r.agent, r.path, r.policy, r.keep_us, r.armed_at, r.sealed_at, \
      r.interrupted, r.failed_at, r.cause, r.frames, r.bytes, r.sha256, r.silences, r.gaps, r.due_at, r.legal_hold, \
-     r.hold_reason, r.hold_at, r.purge_ordered_at, r.purged_at, \
+     r.hold_reason, r.hold_at, r.purge_ordered_at, r.purged_at, r.customer_packets, r.agent_packets, r.left_out, \
+     r.continues, (SELECT group_concat(n.id, ';' ORDER BY n.armed_at) FROM recordings AS n \
+     WHERE n.continues = r.id) AS continued_by, \
      (SELECT queue FROM calls WHERE calls.id = r.call) AS queue";
 
 pub(super) fn recording(row: &Row<'_>) -> Result<Recording> {
@@ -154,6 +162,15 @@ pub(super) fn recording(row: &Row<'_>) -> Result<Recording> {
         sha256: row.get("sha256")?,
         silences: read(row, "silences", silences)?,
         gaps: read(row, "gaps", gaps)?,
+        packets: packets(row)?,
+        continues: match row.get::<_, Option<String>>("continues")? {
+            None => None,
+            Some(_) => Some(recording_id(row, "continues")?),
+        },
+        continued_by: match row.get::<_, Option<String>>("continued_by")? {
+            None => Vec::new(),
+            Some(_) => read(row, "continued_by", |text| spans(text, RecordingId::parse))?,
+        },
         due: maybe(row, "due_at")?,
         legal_hold: row.get::<_, bool>("legal_hold")?.then_some(reason),
         held: maybe(row, "hold_at")?,
@@ -161,6 +178,15 @@ pub(super) fn recording(row: &Row<'_>) -> Result<Recording> {
         purged: maybe(row, "purged_at")?,
         queue: row.get("queue")?,
     })
+}
+
+fn packets(row: &Row<'_>) -> Result<Option<Packets>> {
+    let Some(customer) = count(row, "customer_packets")? else { return Ok(None) };
+    Ok(Some(Packets {
+        customer,
+        agent: count(row, "agent_packets")?.unwrap_or(0),
+        left_out: count(row, "left_out")?.unwrap_or(0),
+    }))
 }
 
 pub(super) const KEPT: &str =

@@ -12,7 +12,7 @@ use super::error::Error;
 const APPLICATION: i64 = 0x5453_5052;
 
 /// The steps. One that has been released is never changed: add another.
-pub(super) const STEPS: &[&str] = &[FIRST];
+pub(super) const STEPS: &[&str] = &[FIRST, HEARD];
 
 const FIRST: &str = "
 CREATE TABLE calls (
@@ -114,6 +114,15 @@ CREATE TABLE retention_runs (
     blocked TEXT
 );
 CREATE INDEX retention_runs_at ON retention_runs (at);
+";
+
+/// What was heard of each side of a recording, and recordings that follow each other.
+const HEARD: &str = "
+ALTER TABLE recordings ADD COLUMN customer_packets INTEGER;
+ALTER TABLE recordings ADD COLUMN agent_packets INTEGER;
+ALTER TABLE recordings ADD COLUMN left_out INTEGER;
+ALTER TABLE recordings ADD COLUMN continues TEXT;
+CREATE INDEX recordings_continues ON recordings (continues, armed_at) WHERE continues IS NOT NULL;
 ";
 
 /// The schema that `connection` has; an error if it is newer than ours or not ours at all.

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 
 use super::*;
-use crate::media::{RecordingId, Samples, Sealed, Silence};
+use crate::media::{Packets, RecordingId, Samples, Sealed, Silence};
 use crate::switch::journal::{
     AgentStatus, Armed, Binding, CallDirection, CallId, Cdr, ConsentAnswer, ConsentRecord, EntryId,
 };
@@ -109,6 +109,7 @@ fn armed(id: u64) -> Armed {
         path: format!("2030/01/07/20300107T090000Z_{}.wav", RecordingId(id)),
         policy: "support".into(),
         keep: 30 * DAY,
+        continues: None,
         at: now(),
     }
 }
@@ -123,6 +124,7 @@ fn sealed(seconds: u64) -> Sealed {
             (Silence::Pause, Samples(24), Samples(32)),
         ],
         gaps: vec![(Samples(40), Samples(48))],
+        packets: Some(Packets { customer: 3_000, agent: 0, left_out: 7 }),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Files that open at any moment, whatever becomes of their writer.
 
+pub(super) mod trouble;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::media::tap::{self, Frame, Side, Tap};
-use crate::media::{Event, RecordingId, Silence};
+use crate::media::{Event, Packets, RecordingId, Silence};
 use crate::wire::rtp::g711::{self, Codec};
 
 const PATH: &str = "2030/01/07/20300107T090000Z_000000000001.wav";
@@ -32,6 +34,13 @@ impl Place {
     }
 }
 
+/// A file with its header.
+fn create(place: &Place) -> Wav {
+    let (mut wav, _) = Wav::create(&place.root(), PATH).expect("created");
+    wav.flush().expect("flushed");
+    wav
+}
+
 fn ramp(frames: i16) -> Vec<i16> {
     (0..frames).flat_map(|n| [n, -n]).collect()
 }
@@ -43,7 +52,7 @@ fn sides(frames: i16) -> [Vec<i16>; 2] {
 #[test]
 fn a_file_opens_after_every_flush_and_holds_what_was_appended() {
     let place = Place::new();
-    let mut wav = Wav::create(&place.root(), PATH).expect("created");
+    let mut wav = create(&place);
     assert_eq!(read(&place.part()).expect("opens"), sides(0));
     let pcm = ramp(20_000);
     for (number, piece) in pcm.chunks(1_600).enumerate() {
@@ -62,7 +71,7 @@ fn a_file_opens_after_every_flush_and_holds_what_was_appended() {
 #[test]
 fn only_we_may_read_and_nothing_is_overwritten_or_followed() {
     let place = Place::new();
-    let wav = Wav::create(&place.root(), PATH).expect("created");
+    let wav = create(&place);
     let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!(mode(&place.part()), 0o600);
     assert_eq!(mode(&place.0.path().join("2030/01")), 0o700);
@@ -80,7 +89,7 @@ fn whatever_a_crash_left_is_kept_to_the_last_frame() {
     // The header may be that of the last flush, or have been lost to a power cut; the last frame may be cut.
     for (zeroed, extra) in [(false, 0), (false, 3), (true, 2)] {
         let place = Place::new();
-        let mut wav = Wav::create(&place.root(), PATH).expect("created");
+        let mut wav = create(&place);
         wav.append(&ramp(30_000)).expect("appended");
         wav.flush().expect("flushed");
         // Between the audio and the header of the next flush.
@@ -107,7 +116,7 @@ fn whatever_a_crash_left_is_kept_to_the_last_frame() {
 fn where_no_audio_reached_the_disk_there_is_nothing_to_salvage() {
     let place = Place::new();
     assert!(salvage(place.0.path(), PATH).is_err());
-    drop(Wav::create(&place.root(), PATH).expect("created"));
+    drop(create(&place));
     let error = salvage(place.0.path(), PATH).expect_err("nothing");
     assert_eq!(error.to_string(), "no audio had reached the disk");
 }
@@ -122,15 +131,20 @@ struct Desk {
 }
 
 const RECORDING: RecordingId = RecordingId(1);
+const WRITERS: usize = 2;
 
 impl Desk {
     fn new() -> Desk {
+        Desk::since(Duration::from_secs(10))
+    }
+
+    /// The conversation began in the past, so that nothing need be waited for.
+    fn since(past: Duration) -> Desk {
         let place = Place::new();
         let (told, events) = tokio::sync::mpsc::channel(8);
-        let writers = Writers::start(place.0.path().to_owned(), 2, told).expect("started");
-        let (tap, listener) = tap::tap(Samples(80_000));
-        // The conversation began in the past, so that nothing need be waited for.
-        let start = Instant::now() - Duration::from_secs(10);
+        let writers = Writers::start(place.0.path().to_owned(), WRITERS, told).expect("started");
+        let (tap, listener) = tap::tap(Samples(400_000));
+        let start = Instant::now() - past;
         writers.begin(RECORDING, listener, start);
         Desk { place, writers, events, tap, start }
     }
@@ -154,6 +168,37 @@ impl Desk {
         }
     }
 
+    /// The same from now on, for so many packets; says which.
+    fn talk_now(&mut self, packets: u16, left: i16, right: i16) -> std::ops::Range<usize> {
+        // Half a second ahead, so that no busy machine makes it late.
+        let from = (self.start.elapsed().as_millis() / 20) as u16 + 25;
+        self.talk(from, from + packets, left, right);
+        usize::from(from)..usize::from(from + packets)
+    }
+
+    /// Until the listener has taken everything from the tap.
+    fn is_drained(&self) {
+        let started = Instant::now();
+        while !self.tap.is_empty() {
+            assert!(started.elapsed() < PATIENCE, "the tap is drained");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Until so many packets' time is in the file.
+    fn has_written(&self, packets: usize) {
+        let started = Instant::now();
+        let written = || std::fs::metadata(self.place.part()).map_or(0, |file| file.len());
+        while written() < 44 + packets as u64 * 640 {
+            assert!(started.elapsed() < PATIENCE, "the audio reaches the disk before the seal");
+            std::thread::yield_now();
+        }
+    }
+
+    fn stops(self) {
+        self.writers.stop_within(PATIENCE);
+    }
+
     fn waits(&mut self) -> Event {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
@@ -171,11 +216,7 @@ fn a_conversation_is_written_and_sealed_as_it_was_spoken() {
     let mut desk = Desk::new();
     desk.talk(0, 100, 8_000, -8_000);
     desk.writers.record(RECORDING, PATH.to_owned());
-    let started = Instant::now();
-    while read(&desk.place.part()).map_or(0, |sides| sides[0].len()) < 16_000 {
-        assert!(started.elapsed() < PATIENCE, "the audio reaches the disk before the seal");
-        std::thread::yield_now();
-    }
+    desk.has_written(100);
     let at = desk.start + Duration::from_secs(3);
     desk.writers.seal(RECORDING, at.max(Instant::now()));
     let Event::Sealed { recording, sealed } = desk.waits() else { panic!("sealed") };
@@ -188,7 +229,7 @@ fn a_conversation_is_written_and_sealed_as_it_was_spoken() {
     assert!(right[..16_000].iter().all(|&sample| sample == heard(-8_000)));
     assert!(left[16_000..].iter().chain(&right[16_000..]).all(|&sample| sample == 0));
     assert_eq!(sealed.sha256, super::digest(&desk.place.whole()).expect("read"));
-    desk.writers.stop();
+    desk.stops();
 }
 
 #[test]
@@ -198,9 +239,43 @@ fn nothing_is_on_the_disk_before_the_intent_is() {
     desk.writers.silence(RECORDING, Silence::Pause, desk.start);
     desk.writers.unsilence(RECORDING, desk.start);
     desk.writers.seal(RECORDING, Instant::now());
-    desk.writers.stop();
+    desk.writers.stop_within(PATIENCE);
     assert_eq!(std::fs::read_dir(desk.place.0.path()).expect("listed").count(), 0);
     assert!(desk.events.try_recv().is_err());
+}
+
+#[test]
+fn a_conversation_that_is_over_waits_for_its_row_and_grows_no_more() {
+    let mut desk = Desk::since(Duration::from_secs(40));
+    desk.talk(0, 500, 8_000, -8_000);
+    desk.writers.seal(RECORDING, desk.start + Duration::from_secs(10));
+    desk.is_drained();
+    desk.writers.record(RECORDING, PATH.to_owned());
+    let Event::Sealed { recording, sealed } = desk.waits() else { panic!("sealed") };
+    assert_eq!((recording, sealed.length, sealed.gaps), (RECORDING, Samples(80_000), vec![]));
+    let packets = Packets { customer: 500, agent: 500, left_out: 0 };
+    assert_eq!(sealed.packets, Some(packets));
+    let heard = g711::decode(Codec::Pcma, g711::encode(Codec::Pcma, 8_000));
+    let [left, _] = read(&desk.place.whole()).expect("opens");
+    assert!(left.len() == 80_000 && left.iter().all(|&sample| sample == heard));
+    desk.stops();
+}
+
+#[test]
+fn what_waits_for_rows_is_bounded_and_the_one_too_many_is_told_as_failed() {
+    let mut desk = Desk::since(Duration::from_secs(30));
+    let last = (2_000 / 30 + 2) * WRITERS as u64 + RECORDING.0;
+    for id in (RECORDING.0..=last).step_by(WRITERS) {
+        let (_, listener) = tap::tap(Samples(800));
+        desk.writers.begin(RecordingId(id), listener, desk.start);
+        desk.writers.seal(RecordingId(id), desk.start + Duration::from_secs(30));
+    }
+    desk.writers.record(RecordingId(last), PATH.to_owned());
+    let Event::RecordingFailed { recording, .. } = desk.waits() else { panic!("failed") };
+    assert_eq!(recording, RecordingId(last));
+    desk.writers.record(RECORDING, PATH.to_owned());
+    assert!(matches!(desk.waits(), Event::Sealed { recording: RECORDING, .. }));
+    desk.stops();
 }
 
 #[test]
@@ -208,6 +283,7 @@ fn a_disk_that_refuses_fails_the_recording_and_nothing_else() {
     let mut desk = Desk::new();
     std::fs::write(desk.place.0.path().join("2030"), b"in the way").expect("written");
     desk.writers.record(RECORDING, PATH.to_owned());
+    desk.writers.seal(RECORDING, Instant::now());
     let Event::RecordingFailed { recording, cause } = desk.waits() else { panic!("failed") };
     assert_eq!(recording, RECORDING);
     assert!(!cause.is_empty());
@@ -218,7 +294,7 @@ fn a_disk_that_refuses_fails_the_recording_and_nothing_else() {
     desk.writers.record(RecordingId(2), "2031/x.wav".to_owned());
     desk.writers.seal(RecordingId(2), Instant::now());
     assert!(matches!(desk.waits(), Event::Sealed { recording: RecordingId(2), .. }));
-    desk.writers.stop();
+    desk.stops();
 }
 
 #[test]
@@ -226,7 +302,7 @@ fn what_was_not_sealed_at_the_end_is_left_for_the_next_start() {
     let mut desk = Desk::new();
     desk.talk(0, 100, 8_000, -8_000);
     desk.writers.record(RECORDING, PATH.to_owned());
-    desk.writers.stop();
+    desk.writers.stop_within(PATIENCE);
     assert!(read(&desk.place.part()).expect("opens")[0].len() >= 16_000);
     assert!(desk.events.try_recv().is_err());
     assert!(salvage(desk.place.0.path(), PATH).is_ok());

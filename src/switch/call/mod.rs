@@ -460,7 +460,8 @@ impl Call {
             Stage::Waiting { until } | Stage::Ringing { until, .. } => Some(*until),
             Stage::Opening | Stage::Answering | Stage::Talking { .. } | Stage::Ending => None,
         };
-        self.b.iter().chain([&self.a]).filter_map(Leg::deadline).chain(stage).min()
+        let recording = self.recording.as_ref().and_then(Recording::deadline);
+        self.b.iter().chain([&self.a]).filter_map(Leg::deadline).chain(stage).chain(recording).min()
     }
 
     pub(super) fn timeout(&mut self, desk: &mut Desk<'_>) {
@@ -480,6 +481,7 @@ impl Call {
             }
             _ => {}
         }
+        self.turn_reels(desk);
         let legs: Vec<LegId> = self.b.iter().chain([&self.a]).map(|leg| leg.id).collect();
         for id in legs {
             if let Some(leg) = self.leg(id) {

@@ -25,7 +25,8 @@ impl Call {
                         id,
                         (self.a.port, port),
                         keep,
-                        desk.now.utc,
+                        desk.settings.longest_recording,
+                        desk.now,
                         desk.outbox,
                     ));
                 }
@@ -37,8 +38,21 @@ impl Call {
         }
     }
 
-    pub(in crate::switch) fn recording(&self) -> Option<RecordingId> {
-        self.recording.as_ref().map(Recording::id)
+    /// Each of its recordings, the first one first.
+    pub(in crate::switch) fn recordings(&self) -> impl Iterator<Item = RecordingId> {
+        self.recording.iter().flat_map(Recording::ids)
+    }
+
+    /// A recording that is long enough goes on in another one.
+    pub(super) fn turn_reels(&mut self, desk: &mut Desk<'_>) {
+        let now = desk.now.instant;
+        if let Some(recording) = &mut self.recording
+            && recording.deadline().is_some_and(|full_at| full_at <= now)
+        {
+            let id = RecordingId(desk.id());
+            desk.outbox.log(Fact::RecordingGoesOn { call: self.id, recording: id });
+            recording.go_on(id, desk.now, desk.outbox);
+        }
     }
 
     /// Whether the next commit may be the one that lets audio reach the disk.
@@ -54,19 +68,29 @@ impl Call {
     }
 
     /// The file is whole.
-    pub(in crate::switch) fn sealed(&mut self, desk: &mut Desk<'_>, sealed: Sealed) {
+    pub(in crate::switch) fn sealed(
+        &mut self,
+        desk: &mut Desk<'_>,
+        id: RecordingId,
+        sealed: Sealed,
+    ) {
         if let Some(recording) = &mut self.recording {
-            let entry = Entry::Sealed { recording: recording.id(), sealed, at: desk.now.utc };
-            recording.over(entry, desk.outbox);
+            let entry = Entry::Sealed { recording: id, sealed, at: desk.now.utc };
+            recording.over(id, entry, desk.outbox);
         }
     }
 
     /// The recorder gave up; the call goes on.
-    pub(in crate::switch) fn recording_failed(&mut self, desk: &mut Desk<'_>, cause: String) {
+    pub(in crate::switch) fn recording_failed(
+        &mut self,
+        desk: &mut Desk<'_>,
+        id: RecordingId,
+        cause: String,
+    ) {
         if let Some(recording) = &mut self.recording {
-            let id = recording.id();
             desk.outbox.log(Fact::RecordingFailed { recording: id, cause: cause.clone() });
             recording.over(
+                id,
                 Entry::RecordingFailed { recording: id, cause, at: desk.now.utc },
                 desk.outbox,
             );

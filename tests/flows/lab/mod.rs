@@ -13,6 +13,7 @@ pub(crate) use network::Weather;
 pub(crate) use party::Party;
 use tonspur::switch::control::{AgentChange, Reply, Request};
 use tonspur::switch::journal::{Cdr, Entry};
+use tonspur::switch::settings::Settings;
 use world::World;
 
 /// Milliseconds.
@@ -53,9 +54,17 @@ impl Lab {
 
     /// The same with another seed.
     pub(crate) fn seeded(seed: u64) -> Lab {
-        Lab {
-            world: Rc::new(RefCell::new(World::new("2030-01-07T09:00:00Z", "small-office", seed))),
-        }
+        Lab::with(seed, |_| {})
+    }
+
+    /// The same with settings that a profile cannot have.
+    pub(crate) fn changed(change: fn(&mut Settings)) -> Lab {
+        Lab::with(1, change)
+    }
+
+    fn with(seed: u64, change: fn(&mut Settings)) -> Lab {
+        let world = World::new("2030-01-07T09:00:00Z", "small-office", seed, change);
+        Lab { world: Rc::new(RefCell::new(world)) }
     }
 
     /// What the network does to messages from now on.

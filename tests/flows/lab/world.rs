@@ -30,6 +30,8 @@ struct Recording {
     id: RecordingId,
     recorder: Option<Recorder>,
     recorded: bool,
+    /// Told to seal before it might be recorded.
+    ended: Option<Instant>,
     samples: Vec<i16>,
     sealed: bool,
 }
@@ -62,7 +64,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(began: &str, profiles: &str, seed: u64) -> World {
+    pub(crate) fn new(began: &str, profiles: &str, seed: u64, change: fn(&mut Settings)) -> World {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let loaded = tonspur::io::profiles::load(&root.join("tests/profiles").join(profiles))
             .expect("sound profiles");
@@ -73,7 +75,8 @@ impl World {
             &mut library,
         );
         assert_eq!(warnings.len(), 0, "{warnings:?}");
-        let settings = Settings { prompts, ..loaded.settings };
+        let mut settings = Settings { prompts, ..loaded.settings };
+        change(&mut settings);
         let library = Arc::new(library);
         let (start, began) = (Instant::now(), Utc::parse(began).expect("a time"));
         let journal = Journal::new();
@@ -388,6 +391,7 @@ impl World {
                     id: *recording,
                     recorder,
                     recorded: false,
+                    ended: None,
                     samples: Vec::new(),
                     sealed: false,
                 });
@@ -395,9 +399,13 @@ impl World {
             }
             Command::Record { recording, path: _ } => {
                 assert!(self.journal.entries().any(|entry| matches!(entry, tonspur::switch::journal::Entry::Armed(armed) if armed.recording == *recording)), "audio reaches the disk before its row");
-                let recording = self.recording(*recording);
+                let id = *recording;
+                let recording = self.recording(id);
                 recording.recorded = true;
                 recording.recorder.as_mut().expect("not sealed").arm();
+                if let Some(at) = recording.ended {
+                    self.seal(id, at);
+                }
             }
             Command::Silence { recording, reason } => {
                 let reason = *reason;
@@ -411,21 +419,8 @@ impl World {
                 self.recording(*recording).recorder.as_mut().expect("not sealed").unsilence(now)
             }
             Command::Seal { recording } => {
-                let id = *recording;
-                self.relay.untap(id);
-                let recording = self.recording(id);
-                let mut recorder = recording.recorder.take().expect("sealed once");
-                recorder.finish(now, &mut recording.samples);
-                assert!(!recording.sealed, "sealed once");
-                recording.sealed = true;
-                let sealed = Sealed {
-                    length: recorder.length(),
-                    sha256: [0; 32],
-                    bytes: 44 + 2 * recording.samples.len() as u64,
-                    silences: recorder.silences().to_vec(),
-                    gaps: recorder.gaps().to_vec(),
-                };
-                self.events.push_back(media::Event::Sealed { recording: id, sealed });
+                self.relay.untap(*recording);
+                self.seal(*recording, now);
             }
             Command::Connect { .. }
             | Command::Bridge { .. }
@@ -441,6 +436,27 @@ impl World {
         }
     }
 
+    fn seal(&mut self, id: RecordingId, at: Instant) {
+        let recording = self.recording(id);
+        if !recording.recorded {
+            recording.ended = Some(at);
+            return;
+        }
+        let mut recorder = recording.recorder.take().expect("sealed once");
+        recorder.finish(at, &mut recording.samples);
+        assert!(!recording.sealed, "sealed once");
+        recording.sealed = true;
+        let sealed = Sealed {
+            length: recorder.length(),
+            sha256: [0; 32],
+            bytes: 44 + 2 * recording.samples.len() as u64,
+            silences: recorder.silences().to_vec(),
+            gaps: recorder.gaps().to_vec(),
+            packets: Some(recorder.packets()),
+        };
+        self.events.push_back(media::Event::Sealed { recording: id, sealed });
+    }
+
     fn recording(&mut self, id: RecordingId) -> &mut Recording {
         self.recordings.iter_mut().find(|recording| recording.id == id).expect("a tapped recording")
     }
@@ -448,7 +464,9 @@ impl World {
     fn record(&mut self) {
         let now = self.now;
         for recording in &mut self.recordings {
-            if let Some(recorder) = &mut recording.recorder {
+            if let Some(recorder) = &mut recording.recorder
+                && recording.ended.is_none()
+            {
                 recorder.advance(now, &mut recording.samples);
                 assert!(
                     recording.recorded || recording.samples.is_empty(),

@@ -131,9 +131,45 @@ fn what_a_crash_cut_off_is_finished() {
     assert_eq!(recordings[1].sha256.as_deref(), Some("ab".repeat(32).as_str()));
     assert_eq!(recordings[1].silences, sealed(60).silences);
     assert_eq!(recordings[1].gaps, sealed(60).gaps);
+    assert_eq!(recordings[1].packets, sealed(60).packets);
+    assert_eq!(recordings[0].packets, None);
 
     drop(opened);
     assert_eq!(place.open().interrupted, Interrupted::default(), "finished once");
+}
+
+#[test]
+fn recordings_that_follow_each_other_know_it_and_the_call_ends_with_the_last() {
+    let place = Place::new();
+    let mut long = cdr(1);
+    long.recording = Some(RecordingId(9));
+    let after = |span, id| Armed {
+        call: CallId(1),
+        continues: Some(RecordingId(9)),
+        at: now().after(span),
+        ..armed(id)
+    };
+    let half = DAY / 2;
+    let entries = [
+        Entry::Call(Box::new(long)),
+        Entry::Armed(Armed { call: CallId(1), ..armed(9) }),
+        Entry::Armed(after(half, 8)),
+        Entry::Armed(after(2 * half, 7)),
+    ];
+    place.open().store.write(&entries).expect("written");
+    let finish = |_: &str| Ok(sealed(60));
+    let later = now().after(3 * DAY);
+    drop(Store::open_with(&place.state(), place.0.path(), later, &finish).expect("opens"));
+    let reader = place.reader();
+    let row = |id| match reader.recording(&RecordingId(id).to_string()) {
+        Ok(Matches::One(row)) => row,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(row(9).continued_by, [RecordingId(8), RecordingId(7)]);
+    assert_eq!((row(9).continues, row(7).continues), (None, Some(RecordingId(9))));
+    assert!(row(7).continued_by.is_empty());
+    let Ok(Matches::One(cdr)) = reader.call(&CallId(1).to_string()) else { panic!("one call") };
+    assert_eq!(cdr.ended, Some(now().after(2 * half + Duration::from_secs(60))));
 }
 
 #[test]
