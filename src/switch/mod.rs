@@ -341,7 +341,12 @@ impl Switch {
     fn event(&mut self, now: Now, event: endpoint::Event) {
         use endpoint::Event;
         match event {
-            Event::Request { server, request, flow } => self.request(now, server, request, flow),
+            Event::Request { server, request, flow } => {
+                if request.method() == Some(&Method::Register) {
+                    self.lines = Lines::Changed;
+                }
+                self.request(now, server, request, flow)
+            }
             Event::Acknowledged { server, ack } => {
                 if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
                     self.with(now, call, |call, desk| call.acknowledged(desk, leg, server, &ack));

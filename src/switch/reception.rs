@@ -6,7 +6,7 @@ use super::log::Fact;
 use super::routing::{self, Plan, Target};
 use super::settings::{self, Profile};
 use super::trunk::Trunks;
-use super::{Lines, Now, Stopping, Switch};
+use super::{Now, Stopping, Switch};
 use crate::redacted::Redacted;
 use crate::wire::flow::Flow;
 use crate::wire::sip::auth::Refusal;
@@ -115,18 +115,15 @@ impl Switch {
             Err(response) => response,
             // Nobody registers for somebody else.
             Ok(user) if request.to().uri.user() != Some(&user) => answer(Status::of(403)),
-            Ok(user) => {
-                self.lines = Lines::Changed;
-                self.registrar.register(
-                    now,
-                    &self.settings,
-                    &user,
-                    request,
-                    flow,
-                    &mut self.outbox,
-                    answer,
-                )
-            }
+            Ok(user) => self.registrar.register(
+                now,
+                &self.settings,
+                &user,
+                request,
+                flow,
+                &mut self.outbox,
+                answer,
+            ),
         }
     }
 

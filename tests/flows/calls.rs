@@ -312,12 +312,13 @@ fn a_user_calls_out_through_a_trunk_with_its_digest() {
 }
 
 #[test]
-fn a_trunk_that_is_overloaded_is_no_overload_of_ours() {
+fn a_trunk_that_refuses_is_heard_by_the_caller() {
     let lab = Lab::new();
     let bob = lab.phone("bob").registers();
     let north = lab.carrier("north");
     bob.invites("0301234567");
     north.expects("INVITE").replies(503, "Service Unavailable").expects("ACK");
+    // Its overload is not ours (RFC 3261 §16.7).
     let refusal = bob.receives("500 Server Internal Error");
     assert_eq!(refusal.header("Retry-After"), "");
     assert_ladder!(lab);

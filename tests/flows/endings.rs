@@ -248,25 +248,6 @@ fn what_an_unanswered_caller_got_is_in_the_row_whoever_ended_the_call() {
 }
 
 #[test]
-fn without_a_port_for_the_phone_the_caller_is_told_to_come_again() {
-    let lab = Lab::new();
-    let (caller, bob) = (lab.carrier("north"), lab.phone("bob").registers());
-    lab.has_ports_left(1);
-    let refusal = caller.invites(BOB_DIRECTLY).receives("503 Service Unavailable");
-    assert_ne!(refusal.header("Retry-After"), "");
-    bob.gets_no("INVITE", secs(1));
-}
-
-#[test]
-fn a_phone_that_cannot_be_reached_is_not_there() {
-    let lab = Lab::new();
-    let (caller, bob) = (lab.carrier("north"), lab.phone("bob").registers());
-    caller.invites(BOB_DIRECTLY).expects("100 Trying");
-    bob.expects("INVITE").is_unreachable();
-    caller.expects("480 Temporarily Unavailable");
-}
-
-#[test]
 fn the_goodbye_after_a_crash_finds_its_way_and_is_in_order() {
     let lab = Lab::new();
     let bob = lab.agent("bob").polite();

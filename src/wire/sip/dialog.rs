@@ -9,12 +9,8 @@ use crate::wire::flow::{Flow, Transport};
 /// Max-Forwards of what begins here (RFC 3261 §8.1.1.6).
 const HOPS: u8 = 70;
 
-/// A dialog is written down when it comes up, and its CSeq counts on with every re-INVITE, INFO and OPTIONS; the BYE after a restart
-/// leaves room for so many, because one that is not higher than the last is refused (RFC 3261 §12.2.2).
-const UNTOLD: u32 = 1_000;
-
-/// The highest CSeq is below 2^31 (RFC 3261 §8.1.1.5).
-const LAST_SEQUENCE: u32 = 0x7fff_ffff;
+/// A dialog is remembered as it was when it was confirmed; so many requests may have been sent in it since.
+const SENT_SINCE: u32 = 10_000;
 
 /// Whether requests go where the far Contact says, or back where its messages come from (phones behind NAT).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,7 +137,8 @@ impl Dialog {
         Dialog { hops, ..self }
     }
 
-    /// From the database; good for a BYE.
+    /// From the database; good for a BYE. Its CSeq leaps over what was sent since: a gap is no error, a number used before is
+    /// refused, and the far side stays in the call (RFC 3261 §12.2.2).
     pub fn recalled(remembered: &Remembered, contact: Uri) -> Option<Dialog> {
         let read = |text: &String| Address::parse(text.as_bytes()).ok();
         let local = read(&remembered.local)?;
@@ -152,7 +149,7 @@ impl Dialog {
             remote: read(&remembered.remote)?,
             target: Uri::parse(&remembered.target).ok()?,
             routes: remembered.routes.iter().map(read).collect::<Option<_>>()?,
-            sequence: remembered.local_seq.saturating_add(UNTOLD).min(LAST_SEQUENCE - 1),
+            sequence: remembered.local_seq.saturating_add(SENT_SINCE),
             is_unused: false,
             remote_sequence: None,
             is_confirmed: true,
@@ -256,7 +253,8 @@ impl Dialog {
     /// Contact where the method may carry one. Also used for the first INVITE, whose CSeq is the one the dialog was made with.
     pub fn request(&mut self, method: &Method) -> Outgoing {
         if !std::mem::take(&mut self.is_unused) {
-            self.sequence = (self.sequence + 1) & LAST_SEQUENCE;
+            // CSeq stays below 2^31 (RFC 3261 §8.1.1.5).
+            self.sequence = (self.sequence + 1) & 0x7fff_ffff;
         }
         let request = self.begin(method, self.sequence);
         if refreshes_target(method) {

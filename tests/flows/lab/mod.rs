@@ -130,11 +130,6 @@ impl Lab {
         self.world.borrow_mut().crash();
     }
 
-    /// So many media ports can still be opened, and no more.
-    pub(crate) fn has_ports_left(&self, count: usize) {
-        self.world.borrow_mut().ports_left = Some(count);
-    }
-
     /// The messages so far, as a ladder.
     pub(crate) fn ladder(&self) -> String {
         self.world.borrow().ladder.draw()

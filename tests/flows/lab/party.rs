@@ -234,15 +234,6 @@ impl Party {
         })
     }
 
-    /// The system says that its address cannot be reached.
-    pub(crate) fn is_unreachable(&self) -> &Party {
-        let mut world = self.world.borrow_mut();
-        world.cannot_reach(self.place);
-        world.flush();
-        drop(world);
-        self
-    }
-
     pub(crate) fn reinvites(&self, direction: &str) -> &Party {
         self.acts(|phone, now| phone.reinvite(now, direction))
     }

@@ -16,7 +16,7 @@ use tonspur::switch::retention::Page;
 use tonspur::switch::settings::Settings;
 use tonspur::switch::{Input, Now, Output, Switch};
 use tonspur::utc::Utc;
-use tonspur::wire::flow::{self, Datagram, Flow, ListenerId, Transport};
+use tonspur::wire::flow::{Datagram, Flow, ListenerId, Transport};
 
 use super::Kept;
 use super::journal::Journal;
@@ -45,8 +45,6 @@ pub(crate) struct World {
     relay: Relay,
     ports: BTreeMap<SocketAddr, (PortId, Component)>,
     next_port: u16,
-    /// Media ports that can still be opened, if they are counted.
-    pub(crate) ports_left: Option<usize>,
     addresses: BTreeMap<PortId, SocketAddr>,
     recordings: Vec<Recording>,
     next_slot: Option<Instant>,
@@ -91,7 +89,6 @@ impl World {
             library,
             ports: BTreeMap::new(),
             next_port: 16_384,
-            ports_left: None,
             addresses: BTreeMap::new(),
             recordings: Vec::new(),
             next_slot: None,
@@ -337,17 +334,6 @@ impl World {
         }
     }
 
-    /// The system says of a phone that nothing gets there.
-    pub(crate) fn cannot_reach(&mut self, place: usize) {
-        let identity = self.phones[place].1.identity();
-        let (remote, proxy) = (identity.sip, identity.proxy);
-        let listener =
-            self.settings.listeners.iter().position(|listener| listener.advertise == proxy);
-        let listener = ListenerId(listener.expect("the phone's proxy") as u16);
-        let flow = Flow { listener, transport: Transport::Udp, remote, connection: None };
-        self.handle(Input::Flow(flow::Event::Unreachable(flow)));
-    }
-
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Transmit(transmit) => {
@@ -384,12 +370,7 @@ impl World {
     fn command(&mut self, command: &Command) {
         let now = self.now;
         match command {
-            Command::Open { port, .. } if self.ports_left == Some(0) => {
-                let cause = "no port is free".to_owned();
-                self.events.push_back(media::Event::OpenFailed { port: *port, cause });
-            }
             Command::Open { port, near: _, address, ssrc } => {
-                self.ports_left = self.ports_left.map(|left| left - 1);
                 let rtp = SocketAddr::new(*address, self.next_port);
                 self.next_port += 2;
                 self.ports.insert(rtp, (*port, Component::Rtp));
