@@ -15,6 +15,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hound", &["src/io/wav", "src/io/prompts.rs"]),
     ("jiff", &["src/utc.rs"]),
     ("md5", &["src/wire/sip/auth", "src/phone"]),
+    ("memchr", &["src/wire/sip"]),
     ("rand_chacha", &["src/wire/sip/ids.rs"]),
     ("rsip", &["src/phone"]),
     ("rtp_rs", &["src/wire/rtp/packet.rs"]),

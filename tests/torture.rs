@@ -1,6 +1,15 @@
-//! Every message of RFC 4475 and RFC 5118 gets the verdict it deserves from the message layer, none is skipped, and no mutation of
-//! one makes it panic.
+//! Every message of RFC 4475 and RFC 5118 gets the verdict it deserves, here from the message layer and in `torture/verdicts.rs` from a
+//! whole switch; none is skipped, and no mutation of one makes it panic.
 #![expect(clippy::disallowed_methods, reason = "the messages are files")]
+
+#[path = "torture/door.rs"]
+mod door;
+#[path = "torture/reading.rs"]
+mod reading;
+#[path = "torture/table.rs"]
+mod table;
+#[path = "torture/verdicts.rs"]
+mod verdicts;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -55,9 +55,9 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 impl fmt::Display for RecordingId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (0..12).rev().try_for_each(|place| {
-            write!(f, "{}", ALPHABET[(self.0 >> (5 * place) & 31) as usize] as char)
-        })
+        let letters: [u8; 12] =
+            std::array::from_fn(|place| ALPHABET[(self.0 >> (5 * (11 - place)) & 31) as usize]);
+        f.write_str(std::str::from_utf8(&letters).expect("the alphabet is ASCII"))
     }
 }
 

@@ -8,6 +8,8 @@ pub mod consent;
 pub mod control;
 pub mod journal;
 pub mod log;
+#[cfg(test)]
+mod office;
 mod outbox;
 mod queue;
 mod reception;

@@ -32,28 +32,31 @@ impl Switch {
                     .with(now, call, |call, desk| call.request(desk, leg, server, &request, flow)),
                 None => {
                     let gone = Outgoing::response(Status::of(481), &request, None);
-                    self.endpoint.respond(now.instant, server, gone);
+                    self.endpoint.dismiss(server, gone);
                 }
             };
         }
         // Answers outside a dialog carry a tag too (RFC 3261 §8.2.6.2); one of chance will do.
         let tag = self.ids.tag();
         let answer = |status: Status| Outgoing::response(status, &request, Some(&tag));
-        let response = match request.method() {
+        let served = match request.method() {
             Some(Method::Invite) => match self.caller(now, &request, flow, &answer) {
-                // Whoever has proven nothing gets one packet for one packet, and no memory of ours.
-                Err(response) => return self.endpoint.dismiss(server, response),
+                Err(response) => Err(response),
                 Ok(caller) => match self.invited(caller, &request, &answer) {
                     Ok(planned) => return self.begin(now, planned, server, request, flow),
-                    Err(response) => response,
+                    Err(response) => Ok(response),
                 },
             },
             Some(Method::Register) => self.register(now, &request, flow, &answer),
-            Some(Method::Options) => self.options(&answer),
-            Some(Method::Bye | Method::Info | Method::Update) => answer(Status::of(481)),
-            _ => answer(Status::of(405)).header(Name::Allow, ALLOW),
+            Some(Method::Options) => Err(self.options(&answer)),
+            Some(Method::Bye | Method::Info | Method::Update) => Err(answer(Status::of(481))),
+            _ => Err(answer(Status::of(405)).header(Name::Allow, ALLOW)),
         };
-        self.endpoint.respond(now.instant, server, response);
+        match served {
+            Ok(response) => self.endpoint.respond(now.instant, server, response),
+            // Whoever has proven nothing gets one packet for one packet, and no memory of ours.
+            Err(response) => self.endpoint.dismiss(server, response),
+        }
     }
 
     fn options(&self, answer: Answer<'_>) -> Outgoing {
@@ -101,30 +104,24 @@ impl Switch {
         }))
     }
 
+    /// The answer to a REGISTER: `Err` to whoever has proven nothing.
     fn register(
         &mut self,
         now: Now,
         request: &Message,
         flow: Flow,
         answer: Answer<'_>,
-    ) -> Outgoing {
+    ) -> Result<Outgoing, Outgoing> {
         if !matches!(request.to().uri.scheme(), Scheme::Sip | Scheme::Sips) {
-            return answer(Status::of(400)).reason("To is no address of record");
+            return Err(answer(Status::of(400)).reason("To is no address of record"));
         }
-        match self.authenticate(now, request, flow, "REGISTER", answer) {
-            Err(response) => response,
-            // Nobody registers for somebody else.
-            Ok(user) if request.to().uri.user() != Some(&user) => answer(Status::of(403)),
-            Ok(user) => self.registrar.register(
-                now,
-                &self.settings,
-                &user,
-                request,
-                flow,
-                &mut self.outbox,
-                answer,
-            ),
+        let user = self.authenticate(now, request, flow, "REGISTER", answer)?;
+        // Nobody registers for somebody else.
+        if request.to().uri.user() != Some(&user) {
+            return Ok(answer(Status::of(403)));
         }
+        let Switch { settings, registrar, outbox, .. } = self;
+        Ok(registrar.register(now, settings, &user, request, flow, outbox, answer))
     }
 
     /// Who calls: a trunk by its address, a user by digest; a stranger at the carriers' door is nobody.
@@ -250,3 +247,6 @@ impl Switch {
         Ok((plan, number))
     }
 }
+
+#[cfg(test)]
+mod tests;

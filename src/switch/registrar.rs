@@ -156,13 +156,15 @@ impl Registrar {
             self.in_order(known, request)?;
             changes.push(change(settings, address, header)?);
         }
-        let added = changes.iter().filter(|change| match change {
-            Change::Bind(contact, _) => {
-                !self.of(aor).iter().any(|bound| bound.contact.matches(contact))
+        let mut left: Vec<&Uri> = self.of(aor).iter().map(|bound| &bound.contact).collect();
+        for change in &changes {
+            let (Change::Bind(contact, _) | Change::Remove(contact)) = change;
+            left.retain(|other| !other.matches(contact));
+            if let Change::Bind(..) = change {
+                left.push(contact);
             }
-            Change::Remove(_) => false,
-        });
-        if self.of(aor).len() + added.count() > settings.registrar.contacts {
+        }
+        if left.len() > settings.registrar.contacts {
             return Err((Status::of(403), "Too many contacts"));
         }
         Ok(changes)
@@ -279,3 +281,6 @@ fn unreachable(address: IpAddr) -> bool {
         || address.is_unspecified()
         || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
 }
+
+#[cfg(test)]
+mod tests;

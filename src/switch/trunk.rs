@@ -59,3 +59,70 @@ impl Trunks {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::switch::office;
+    use crate::switch::settings::Source;
+
+    fn trunk(name: &str, from: &[(&str, u8, Option<u16>)]) -> (String, Trunk) {
+        let source = |&(address, bits, port): &(&str, u8, Option<u16>)| Source {
+            address: address.parse().expect("an address"),
+            bits,
+            port,
+        };
+        let from = from.iter().map(source).collect();
+        (name.to_owned(), Trunk { name: name.into(), from, gateway: None, channels: 2 })
+    }
+
+    fn whose(settings: &Settings, source: &str) -> Option<String> {
+        let source = source.parse().expect("an address");
+        Trunks::of(settings, source).map(|trunk| trunk.name.clone())
+    }
+
+    #[test]
+    fn a_caller_is_of_the_trunk_that_names_its_address_most_closely() {
+        let mut settings = office::settings();
+        settings.trunks = [
+            trunk("wide", &[("192.0.2.0", 24, None), ("2001:db8::", 32, None)]),
+            trunk("host", &[("192.0.2.9", 32, None)]),
+            trunk("port", &[("192.0.2.0", 24, Some(5070))]),
+        ]
+        .into();
+        assert_eq!(whose(&settings, "192.0.2.8:5060").as_deref(), Some("wide"));
+        assert_eq!(whose(&settings, "192.0.2.9:5060").as_deref(), Some("host"));
+        assert_eq!(whose(&settings, "192.0.2.9:5070").as_deref(), Some("port"));
+        assert_eq!(whose(&settings, "[2001:db8::7]:5060").as_deref(), Some("wide"));
+        for stranger in ["192.0.3.9:5060", "[2001:db9::7]:5060", "[::1]:5070"] {
+            assert_eq!(whose(&settings, stranger), None, "{stranger}");
+        }
+    }
+
+    #[test]
+    fn a_place_given_back_can_be_taken_again() {
+        let settings = office::settings();
+        let north = &settings.trunks["north"];
+        let mut trunks = Trunks::default();
+        assert!(trunks.take(north) && trunks.take(north));
+        assert!(!trunks.take(north), "there are two");
+        assert_eq!(trunks.rows(&settings)[0].calls, 2);
+        trunks.give_back("north");
+        assert!(trunks.take(north));
+        assert!(!trunks.take(north), "a refusal takes none");
+        trunks.give_back("north");
+        trunks.give_back("north");
+        assert_eq!(trunks.rows(&settings)[0].calls, 0);
+    }
+
+    #[test]
+    fn the_places_of_one_trunk_are_not_anothers() {
+        let mut settings = office::settings();
+        settings.trunks.extend([trunk("south", &[])]);
+        let mut trunks = Trunks::default();
+        assert!(trunks.take(&settings.trunks["north"]) && trunks.take(&settings.trunks["north"]));
+        assert!(trunks.take(&settings.trunks["south"]));
+        let calls: Vec<usize> = trunks.rows(&settings).iter().map(|row| row.calls).collect();
+        assert_eq!(calls, [2, 1]);
+    }
+}

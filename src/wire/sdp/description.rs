@@ -1,5 +1,6 @@
-//! A session description: RFC 8866, read leniently, written strictly. Home of sdp-types.
+//! A session description: RFC 8866, read leniently (home of sdp-types), written strictly.
 
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 use super::negotiation::{Direction, Refusal};
@@ -127,67 +128,53 @@ pub(super) enum Line {
 }
 
 impl Draft {
-    /// The text, CRLF after each line.
+    /// The text, CRLF after each line (RFC 8866 §5).
     pub(super) fn write(&self) -> Vec<u8> {
-        let origin = sdp_types::Origin::with_ip_addr(self.id, self.version, self.address);
-        let mut session = sdp_types::Session::new(origin, "-");
-        session.connection = Some(sdp_types::Connection::from_ip_addr(self.address));
-        session.medias = self.lines.iter().map(Line::written).collect();
-        let mut text = Vec::with_capacity(320);
-        session.write(&mut text).expect("writing to memory does not fail");
-        text
+        let mut text = String::with_capacity(320);
+        let written = self.write_to(&mut text);
+        debug_assert!(written.is_ok(), "a String takes everything");
+        text.into_bytes()
+    }
+
+    fn write_to(&self, text: &mut String) -> fmt::Result {
+        let (id, version, address) = (self.id, self.version, self.address);
+        let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+        let host = address.to_string();
+        write!(text, "v=0\r\no=- {id} {version} IN {family} {host}\r\ns=-\r\n")?;
+        write!(text, "c=IN {family} {host}\r\nt=0 0\r\n")?;
+        self.lines.iter().try_for_each(|line| line.write_to(text))
     }
 }
 
 impl Line {
-    fn written(&self) -> sdp_types::Media {
+    fn write_to(&self, text: &mut String) -> fmt::Result {
         match self {
             Line::Audio { port, encodings, direction } => {
-                let formats: Vec<String> =
-                    encodings.iter().map(|(number, _)| number.to_string()).collect();
-                let mut media = plain("audio", *port, "RTP/AVP", &formats);
+                write!(text, "m=audio {port} RTP/AVP")?;
+                encodings.iter().try_for_each(|(number, _)| write!(text, " {number}"))?;
+                text.push_str("\r\n");
                 for &(number, encoding) in encodings {
-                    describe(&mut media.attributes, number, encoding);
+                    match encoding {
+                        Encoding::G711(codec) => {
+                            write!(text, "a=rtpmap:{number} {}/8000\r\n", codec.name())?;
+                        }
+                        Encoding::TelephoneEvent => {
+                            write!(text, "a=rtpmap:{number} telephone-event/8000\r\n")?;
+                            write!(text, "a=fmtp:{number} 0-15\r\n")?;
+                        }
+                        Encoding::Other => {}
+                    }
                 }
-                media.attributes.push(attribute("ptime", Some("20".into())));
-                media.attributes.push(attribute(word(*direction), None));
-                media
+                write!(text, "a=ptime:20\r\na={}\r\n", word(*direction))
             }
-            Line::Refused { media, protocol, formats } => plain(media, 0, protocol, formats),
+            Line::Refused { media, protocol, formats } => {
+                write!(text, "m={media} 0 {protocol}")?;
+                formats.iter().try_for_each(|format| write!(text, " {format}"))?;
+                text.push_str("\r\n");
+                Ok(())
+            }
         }
     }
-}
-
-fn describe(attributes: &mut Vec<sdp_types::Attribute>, number: u8, encoding: Encoding) {
-    match encoding {
-        Encoding::G711(codec) => {
-            attributes.push(attribute("rtpmap", Some(format!("{number} {}/8000", codec.name()))))
-        }
-        Encoding::TelephoneEvent => {
-            attributes.push(attribute("rtpmap", Some(format!("{number} telephone-event/8000"))));
-            attributes.push(attribute("fmtp", Some(format!("{number} 0-15"))));
-        }
-        Encoding::Other => {}
-    }
-}
-
-fn plain(media: &str, port: u16, protocol: &str, formats: &[String]) -> sdp_types::Media {
-    sdp_types::Media {
-        media: media.into(),
-        port,
-        num_ports: None,
-        proto: protocol.into(),
-        fmt: formats.join(" "),
-        media_title: None,
-        connections: Vec::new(),
-        bandwidths: Vec::new(),
-        key: None,
-        attributes: Vec::new(),
-    }
-}
-
-fn attribute(name: &str, value: Option<String>) -> sdp_types::Attribute {
-    sdp_types::Attribute { attribute: name.into(), value }
 }
 
 fn word(direction: Direction) -> &'static str {

@@ -84,6 +84,10 @@ pub(super) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(list);
     std::iter::from_fn(move || {
         let bytes = rest?;
+        if memchr::memchr(b',', bytes).is_none() {
+            rest = None;
+            return Some(trim(bytes));
+        }
         let (mut quoted, mut bracketed, mut escaped) = (false, false, false);
         let end = bytes.iter().position(|&b| {
             if escaped {

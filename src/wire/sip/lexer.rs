@@ -290,7 +290,7 @@ impl Extent {
     fn find(bytes: &[u8], from: usize) -> Extent {
         let (mut at, mut folded, mut bare_cr) = (from, false, None);
         loop {
-            let Some(place) = bytes[at..].iter().position(|&b| b == b'\n' || b == b'\r') else {
+            let Some(place) = memchr::memchr2(b'\n', b'\r', &bytes[at..]) else {
                 return Extent { end: bytes.len(), next: bytes.len(), folded, bare_cr };
             };
             let end = at + place;

@@ -1,11 +1,12 @@
 //! A message of ours, on its way out: headers are written as they are added, Via and Content-Length at the end.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 use std::io::Write as _;
 use std::net::SocketAddr;
 
 use super::cursor::{Cursor, is_token, items, trim};
-use super::headers::{Name, Via};
+use super::headers::{Address, Name, Via};
 use super::message::{Lexed, Message, Method, Status};
 use super::uri::Uri;
 
@@ -17,6 +18,8 @@ pub struct Outgoing {
     head: Vec<u8>,
     /// Where the start line ends in `head`.
     first: usize,
+    /// The request that it answers, if that could be read, and the tag of ours that To was given.
+    answered: Option<(Message, Option<Box<str>>)>,
     kind: Option<Box<str>>,
     body: Vec<u8>,
 }
@@ -37,6 +40,7 @@ impl Outgoing {
             what: What::Request(method.clone()),
             first: head.len(),
             head,
+            answered: None,
             kind: None,
             body: Vec::new(),
         }
@@ -48,6 +52,7 @@ impl Outgoing {
         let mut response = Outgoing::status_line(status, status.reason());
         let tag = tag.filter(|_| request.to().tag().is_none() && status.code() != 100);
         response.copy(request.lexed(), tag);
+        response.answered = Some((request.clone(), tag.map(Box::from)));
         let makes_dialog = (101..300).contains(&status.code());
         if makes_dialog && request.method() == Some(&Method::Invite) {
             request
@@ -85,6 +90,7 @@ impl Outgoing {
             what: What::Response(status),
             first: head.len(),
             head,
+            answered: None,
             kind: None,
             body: Vec::new(),
         }
@@ -122,7 +128,13 @@ impl Outgoing {
         let Some(line) = self.head.get(from..) else { return self };
         let end = line.iter().position(|&b| b == b'\r').unwrap_or(line.len());
         let top = items(&line[..end]).next().unwrap_or_default();
-        let Ok(via) = Via::read(&mut Cursor::new(top)) else { return self };
+        let via = match &self.answered {
+            Some((request, _)) => Cow::Borrowed(request.via()),
+            None => match Via::read(&mut Cursor::new(top)) {
+                Ok(via) => Cow::Owned(via),
+                Err(_) => return self,
+            },
+        };
         let address = source.ip().to_canonical();
         let rport = via.params.get("rport").is_some();
         let claimed = via.params.get("received").is_some();
@@ -202,6 +214,20 @@ impl Outgoing {
         }
     }
 
+    /// The request that a response answers, and the tag in its To, if there is one.
+    pub(super) fn answers(&self) -> Option<(&Message, Option<&str>)> {
+        let (request, given) = self.answered.as_ref()?;
+        Some((request, request.to().tag().or(given.as_deref())))
+    }
+
+    /// The tag in the To of a request.
+    pub(super) fn to_tag(&self) -> Option<Box<str>> {
+        let at = memchr::memmem::find(&self.head, b"\r\nTo: ")? + b"\r\nTo: ".len();
+        let line = &self.head[at..];
+        let end = memchr::memchr(b'\r', line).unwrap_or(line.len());
+        Address::parse(&line[..end]).ok()?.tag().map(Box::from)
+    }
+
     /// The status of a response.
     pub fn status(&self) -> Option<Status> {
         match self.what {
@@ -249,10 +275,10 @@ impl fmt::Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let from = self.0.len();
         self.0.extend_from_slice(text.as_bytes());
-        for byte in &mut self.0[from..] {
-            if matches!(byte, b'\r' | b'\n' | 0) {
-                *byte = b' ';
-            }
+        let mut rest = &mut self.0[from..];
+        while let Some(at) = memchr::memchr3(b'\r', b'\n', 0, rest) {
+            rest[at] = b' ';
+            rest = &mut rest[at + 1..];
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The checks of RFC 3261 §8.2 that need no business, in their order.
 
 use crate::wire::sip::headers::Name;
-use crate::wire::sip::message::{Message, Method, Status};
+use crate::wire::sip::message::{Message, Method};
 use crate::wire::sip::outgoing::Outgoing;
 use crate::wire::sip::uri::Scheme;
 
@@ -11,9 +11,8 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGIST
 /// The body that a call is made of.
 const SDP: &str = "application/sdp";
 
-/// Why a request goes no further, as the response that says so.
-pub(super) fn refused(request: &Message, tag: &str) -> Option<Outgoing> {
-    let answer = |code: u16| Outgoing::response(Status::of(code), request, Some(tag));
+/// Why a request goes no further, as the response that says so. `answer` begins one.
+pub(super) fn refused(request: &Message, answer: impl Fn(u16) -> Outgoing) -> Option<Outgoing> {
     match request.uri()?.scheme() {
         Scheme::Sip | Scheme::Sips | Scheme::Tel => {}
         Scheme::Other(_) => return Some(answer(416)),
@@ -37,8 +36,10 @@ pub(super) fn refused(request: &Message, tag: &str) -> Option<Outgoing> {
 }
 
 /// Why a request that is no repetition goes no further: extensions (§8.2.2.3), then content (§8.2.3).
-pub(super) fn not_understood(request: &Message, tag: &str) -> Option<Outgoing> {
-    let answer = |code: u16| Outgoing::response(Status::of(code), request, Some(tag));
+pub(super) fn not_understood(
+    request: &Message,
+    answer: impl Fn(u16) -> Outgoing,
+) -> Option<Outgoing> {
     let extensions: Vec<&str> =
         request.tokens(Name::Require).chain(request.tokens(Name::ProxyRequire)).collect();
     if !extensions.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::agenda::Subject;
+use super::agenda::{Due, Subject};
 use super::routing::is_host;
 use super::{ClientId, Event, Local, Outbox};
 use crate::wire::flow::{Flow, Transport};
@@ -130,8 +130,7 @@ impl Clients {
             return;
         };
         // The dialog wrote this To; which fork it is for is all that matters of it here.
-        let tag = Message::parse(&bytes).ok().and_then(|ack| ack.to().tag().map(Box::from));
-        let tag: Box<str> = tag.unwrap_or_default();
+        let tag = ack.to_tag().unwrap_or_default();
         if let Some(fork) = forks.iter_mut().find(|fork| fork.tag == tag) {
             fork.ack = Some((flow, bytes));
         }
@@ -222,7 +221,7 @@ impl Clients {
                     }
                 }
             }
-            Exchange::Other(machine) if !is_invite => {
+            Exchange::Other(machine) if is_of(&client.bytes, &response.cseq().method) => {
                 let tell = machine.heard(now, status, transport);
                 if !machine.is_unanswered() {
                     client.bytes = Vec::new();
@@ -247,8 +246,45 @@ impl Clients {
         }
     }
 
+    /// A connection has ended: what was sent by it may have ended with it. An INVITE that has been answered provisionally arrived; its
+    /// final answer takes a new connection (RFC 3261 §18.2.2), and so does its CANCEL, once more if nobody has answered it.
+    pub(super) fn closed(&mut self, flow: Flow, out: &mut Outbox) {
+        let (arrived, lost): (Vec<u64>, Vec<u64>) =
+            self.waiting_on(flow).into_iter().partition(|id| self.rings(*id));
+        for id in arrived {
+            if let Some(client) = self.open.get_mut(&id) {
+                client.flow.connection = None;
+            }
+            if let Some(cancel) = self.cancels.get_mut(&id) {
+                cancel.flow.connection = None;
+                out.send(cancel.flow, &cancel.bytes);
+            }
+        }
+        self.fail_all(lost, out);
+    }
+
     /// Everything that waits for an answer from there has failed.
-    pub(super) fn lost(&mut self, flow: Flow, out: &mut Outbox) {
+    pub(super) fn unreachable(&mut self, flow: Flow, out: &mut Outbox) {
+        let lost = self.waiting_on(flow);
+        self.fail_all(lost, out);
+    }
+
+    fn fail_all(&mut self, lost: Vec<u64>, out: &mut Outbox) {
+        for id in lost {
+            self.fail(id, Status::of(503), out);
+            self.cancels.remove(&id);
+        }
+    }
+
+    fn rings(&self, id: u64) -> bool {
+        self.open.get(&id).is_some_and(|client| match &client.exchange {
+            Exchange::Invite { machine, .. } => matches!(machine, InviteClient::Proceeding { .. }),
+            Exchange::Other(_) => false,
+        })
+    }
+
+    /// What waits for an answer by this flow.
+    fn waiting_on(&self, flow: Flow) -> Vec<u64> {
         let (transport, remote) = (flow.transport, flow.remote);
         let there = (transport, remote, 0)..=(transport, remote, u64::MAX);
         let is_lost = |id: &u64| {
@@ -258,20 +294,16 @@ impl Clients {
                     && (used.is_none() || flow.connection.is_none() || used == flow.connection)
             })
         };
-        let lost: Vec<u64> =
-            self.waiting.range(there).map(|(_, _, id)| *id).filter(is_lost).collect();
-        for id in lost {
-            self.fail(id, Status::of(503), out);
-            self.cancels.remove(&id);
+        self.waiting.range(there).map(|(_, _, id)| *id).filter(is_lost).collect()
+    }
+
+    /// When one of ours wants to be woken.
+    pub(super) fn due(&self, subject: Subject) -> Option<Due> {
+        match subject {
+            Subject::Client(id) => self.open.get(&id).and_then(Client::deadline),
+            Subject::Cancel(id) => self.cancels.get(&id).and_then(|cancel| due_of(&cancel.machine)),
+            Subject::Server(_) => None,
         }
-    }
-
-    pub(super) fn deadline(&self, id: u64) -> Option<Instant> {
-        self.open.get(&id).and_then(Client::deadline)
-    }
-
-    pub(super) fn cancel_deadline(&self, id: u64) -> Option<Instant> {
-        self.cancels.get(&id).and_then(|cancel| cancel.machine.deadline())
     }
 
     pub(super) fn timeout(&mut self, now: Instant, id: u64, out: &mut Outbox) {
@@ -302,7 +334,7 @@ impl Clients {
                 return;
             }
         }
-        out.agenda.moved(Subject::Cancel(id), None, cancel.machine.deadline());
+        out.agenda.moved(Subject::Cancel(id), None, due_of(&cancel.machine));
     }
 
     fn fail(&mut self, id: u64, status: Status, out: &mut Outbox) {
@@ -314,9 +346,9 @@ impl Clients {
 
     fn cancel_response(&mut self, now: Instant, id: u64, status: Status, out: &mut Outbox) {
         let Some(cancel) = self.cancels.get_mut(&id) else { return };
-        let before = cancel.machine.deadline();
+        let before = due_of(&cancel.machine);
         cancel.machine.heard(now, status, cancel.flow.transport);
-        let after = cancel.machine.deadline();
+        let after = due_of(&cancel.machine);
         out.agenda.moved(Subject::Cancel(id), before, after);
         if after.is_none() {
             self.cancels.remove(&id);
@@ -335,7 +367,7 @@ impl Clients {
         let bytes = derived(&client.bytes, &Method::Cancel, None, reason.as_deref());
         out.send(flow, &bytes);
         let machine = Other::begin(now, flow.transport);
-        out.agenda.moved(Subject::Cancel(id), None, machine.deadline());
+        out.agenda.moved(Subject::Cancel(id), None, due_of(&machine));
         self.cancels.insert(id, Cancel { flow, machine, bytes });
     }
 
@@ -376,11 +408,15 @@ impl Clients {
     }
 }
 
+fn due_of(machine: &Other) -> Option<Due> {
+    Due::of(machine.deadline(), machine.lingers())
+}
+
 impl Client {
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Due> {
         match &self.exchange {
-            Exchange::Invite { machine, .. } => machine.deadline(),
-            Exchange::Other(machine) => machine.deadline(),
+            Exchange::Invite { machine, .. } => Due::of(machine.deadline(), machine.lingers()),
+            Exchange::Other(machine) => due_of(machine),
         }
     }
 
@@ -390,6 +426,12 @@ impl Client {
             Exchange::Other(machine) => machine.is_unanswered(),
         }
     }
+}
+
+/// Whether `bytes` are a request of that method, or of one that has been answered (RFC 3261 §17.1.3).
+fn is_of(bytes: &[u8], method: &Method) -> bool {
+    let rest = bytes.strip_prefix(method.as_str().as_bytes());
+    bytes.is_empty() || rest.is_some_and(|rest| rest.starts_with(b" "))
 }
 
 /// The number in a branch of ours.

@@ -1,6 +1,7 @@
 //! Which transaction a request belongs to: RFC 3261 §17.2.3, §8.2.2.2, §13.3.1.4.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::net::IpAddr;
 
 use crate::wire::sip::ids::Ids;
 use crate::wire::sip::message::{Message, Method};
@@ -35,7 +36,8 @@ impl Prints {
         }
         match &via.host {
             Host::Name(name) => print.text(name),
-            Host::Address(address) => print.text(&address.to_string()),
+            Host::Address(IpAddr::V4(address)) => print.bytes(&address.octets()),
+            Host::Address(IpAddr::V6(address)) => print.bytes(&address.octets()),
         }
         print.number(via.port.map_or(0, u32::from));
         print.text(match &request.cseq().method {
@@ -63,13 +65,14 @@ impl Prints {
         Some(print.end())
     }
 
-    /// The same for a 2xx of ours and its ACK (RFC 3261 §13.2.2.4): Call-ID, both tags and the CSeq number.
-    pub(super) fn answer(&self, message: &Message) -> Print {
+    /// The same for a 2xx of ours, by its request and its To tag, and its ACK (RFC 3261 §13.2.2.4): Call-ID, both tags and the CSeq
+    /// number.
+    pub(super) fn answer(&self, request: &Message, to_tag: Option<&str>) -> Print {
         let mut print = Print::begin(self, 3);
-        print.text(message.call_id());
-        print.text(message.to().tag().unwrap_or_default());
-        print.text(message.from().tag().unwrap_or_default());
-        print.number(message.cseq().number);
+        print.text(request.call_id());
+        print.text(to_tag.unwrap_or_default());
+        print.text(request.from().tag().unwrap_or_default());
+        print.number(request.cseq().number);
         print.end()
     }
 

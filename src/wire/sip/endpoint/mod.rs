@@ -163,13 +163,18 @@ impl Endpoint {
         self.settle();
     }
 
-    /// A connection closed or an address turned out to be unreachable: client transactions on it fail with 503.
+    /// A connection closed or an address turned out to be unreachable: client transactions on it fail with 503, but for an INVITE
+    /// that rings where a connection closed.
     pub fn flow_event(&mut self, now: Instant, event: flow::Event) {
         let _ = now;
-        let (flow::Event::Closed(flow) | flow::Event::Unreachable(flow)) = event;
-        self.clients.lost(flow, &mut self.outbox);
-        if let flow::Event::Closed(Flow { connection: Some(connection), .. }) = event {
-            self.servers.closed(connection);
+        match event {
+            flow::Event::Closed(flow) => {
+                self.clients.closed(flow, &mut self.outbox);
+                if let Some(connection) = flow.connection {
+                    self.servers.closed(connection);
+                }
+            }
+            flow::Event::Unreachable(flow) => self.clients.unreachable(flow, &mut self.outbox),
         }
         self.settle();
     }
@@ -234,8 +239,8 @@ impl Endpoint {
 
     /// Fires every timer that is due.
     pub fn timeout(&mut self, now: Instant) {
-        while let Some((at, subject)) = self.outbox.agenda.due(now) {
-            if self.deadline_of(subject) != Some(at) {
+        while let Some((due, subject)) = self.outbox.agenda.due(now) {
+            if self.clients.due(subject).or_else(|| self.servers.due(subject)) != Some(due) {
                 continue;
             }
             match subject {
@@ -257,8 +262,10 @@ impl Endpoint {
             None => self.clients.response(now, flow, message, &mut self.outbox),
             Some(Method::Ack) => self.servers.ack(now, message, &mut self.outbox),
             Some(Method::Cancel) => self.servers.cancel(flow, &message, &mut self.outbox),
-            Some(_) if self.servers.repeated(&message, flow, &mut self.outbox) => {}
             Some(method) => {
+                let Some(print) = self.servers.repeated(&message, flow, &mut self.outbox) else {
+                    return;
+                };
                 let is_new = message.to().tag().is_none();
                 let open = self.open();
                 let is_full = if is_new { open >= self.most } else { open >= self.most / 4 * 5 };
@@ -269,7 +276,7 @@ impl Endpoint {
                         .header(Name::RetryAfter, RETRY_AFTER);
                     self.stateless(flow, response);
                 } else {
-                    self.servers.request(now, flow, message, &mut self.outbox);
+                    self.servers.request(now, flow, message, print, &mut self.outbox);
                 }
             }
         }
@@ -296,22 +303,10 @@ impl Endpoint {
         }
     }
 
-    fn deadline_of(&self, subject: Subject) -> Option<Instant> {
-        match subject {
-            Subject::Client(id) => self.clients.deadline(id),
-            Subject::Cancel(id) => self.clients.cancel_deadline(id),
-            Subject::Server(id) => self.servers.deadline(id),
-        }
-    }
-
     /// Drops what the agenda holds of transactions that have moved on, as far as it is next.
     fn settle(&mut self) {
-        while let Some((at, subject)) = self.outbox.agenda.first() {
-            if self.deadline_of(subject) == Some(at) {
-                break;
-            }
-            self.outbox.agenda.drop_first();
-        }
+        let Endpoint { clients, servers, outbox, .. } = self;
+        outbox.agenda.drop_stale(|subject| clients.due(subject).or_else(|| servers.due(subject)));
     }
 }
 

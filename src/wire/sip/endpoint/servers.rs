@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::agenda::Subject;
+use super::agenda::{Due, Subject};
 use super::matching::{Print, Prints};
 use super::routing::{at_port, reply, sent_by_port};
 use super::{Event, Outbox, ServerId, checks};
@@ -75,12 +75,16 @@ impl Servers {
         self.prints.tag(request.lines(Name::Via).take(1).chain(request.lines(Name::CallId).take(1)))
     }
 
-    /// Whether a request has been here before: then its transaction answers.
-    pub(super) fn repeated(&mut self, request: &Message, flow: Flow, out: &mut Outbox) -> bool {
-        let Some(id) = self.requests.get(&self.prints.request(request)).copied() else {
-            return false;
-        };
-        let Some(server) = self.open.get_mut(&id) else { return false };
+    /// If a request has been here before, its transaction answers; else its fingerprint, for [`Servers::request`].
+    pub(super) fn repeated(
+        &mut self,
+        request: &Message,
+        flow: Flow,
+        out: &mut Outbox,
+    ) -> Option<Print> {
+        let print = self.prints.request(request);
+        let Some(id) = self.requests.get(&print).copied() else { return Some(print) };
+        let Some(server) = self.open.get_mut(&id) else { return Some(print) };
         if flow != server.reply && flow.remote.ip() == server.source.ip() {
             // Its sender has a new connection or a new port: that is where it listens now.
             if let Some(connection) = server.reply.connection {
@@ -101,20 +105,25 @@ impl Servers {
             out.send(server.reply, &server.bytes);
         }
         out.agenda.moved(Subject::Server(id), before, server.deadline());
-        true
+        None
     }
 
-    /// A request that was not here before.
-    pub(super) fn request(&mut self, now: Instant, flow: Flow, request: Message, out: &mut Outbox) {
+    /// A request that was not here before, with its fingerprint.
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: Message,
+        print: Print,
+        out: &mut Outbox,
+    ) {
         let origin = self.prints.origin(&request);
         let is_merged = origin.is_some_and(|origin| self.origins.contains_key(&origin));
-        let tag = self.tag(&request);
-        let refusal = checks::refused(&request, &tag)
-            .or_else(|| {
-                let merged = || Outgoing::response(Status::of(482), &request, Some(&tag));
-                is_merged.then(merged)
-            })
-            .or_else(|| checks::not_understood(&request, &tag));
+        let answer =
+            |code: u16| Outgoing::response(Status::of(code), &request, Some(&self.tag(&request)));
+        let refusal = checks::refused(&request, answer)
+            .or_else(|| is_merged.then(|| answer(482)))
+            .or_else(|| checks::not_understood(&request, answer));
         if let Some(refusal) = refusal {
             // Stateless, as repetitions are refused alike.
             return out.reply(flow, refusal);
@@ -131,7 +140,7 @@ impl Servers {
         let id = self.next;
         self.next += 1;
         let server = Server {
-            request: self.prints.request(&request),
+            request: print,
             origin,
             answer: None,
             source: flow.remote,
@@ -154,7 +163,7 @@ impl Servers {
 
     /// An ACK: of a 2xx by its dialog, of a refusal by its transaction, else of nothing of ours.
     pub(super) fn ack(&mut self, now: Instant, ack: Message, out: &mut Outbox) {
-        let of_success = self.answers.get(&self.prints.answer(&ack));
+        let of_success = self.answers.get(&self.prints.answer(&ack, ack.to().tag()));
         let Some(id) =
             of_success.or_else(|| self.requests.get(&self.prints.request(&ack))).copied()
         else {
@@ -221,15 +230,15 @@ impl Servers {
         let after = server.deadline();
         if is_sent {
             let mut bytes = Vec::with_capacity(1024);
-            response.received(server.source).write(None, &mut bytes);
-            out.send(server.reply, &bytes);
             if matches!(server.exchange, Exchange::Invite(InviteServer::Accepted { .. }))
-                && let Ok(answer) = Message::parse(&bytes)
+                && let Some((request, tag)) = response.answers()
             {
-                let print = self.prints.answer(&answer);
+                let print = self.prints.answer(request, tag);
                 server.answer = Some(print);
                 self.answers.insert(print, id);
             }
+            response.received(server.source).write(None, &mut bytes);
+            out.send(server.reply, &bytes);
             bytes.shrink_to_fit();
             server.bytes = bytes;
         }
@@ -268,8 +277,12 @@ impl Servers {
         }
     }
 
-    pub(super) fn deadline(&self, id: u64) -> Option<Instant> {
-        self.open.get(&id).and_then(Server::deadline)
+    /// When one of ours wants to be woken.
+    pub(super) fn due(&self, subject: Subject) -> Option<Due> {
+        match subject {
+            Subject::Server(id) => self.open.get(&id).and_then(Server::deadline),
+            Subject::Client(_) | Subject::Cancel(_) => None,
+        }
     }
 
     pub(super) fn timeout(&mut self, now: Instant, id: u64, out: &mut Outbox) {
@@ -310,10 +323,10 @@ impl Servers {
 }
 
 impl Server {
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Due> {
         match &self.exchange {
-            Exchange::Invite(machine) => machine.deadline(),
-            Exchange::Other(machine) => machine.deadline(),
+            Exchange::Invite(machine) => Due::of(machine.deadline(), machine.lingers()),
+            Exchange::Other(machine) => Due::of(machine.deadline(), machine.lingers()),
         }
     }
 }

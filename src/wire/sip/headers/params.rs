@@ -64,6 +64,11 @@ impl Params {
     pub(in crate::wire::sip) fn read(cursor: &mut Cursor<'_>) -> Result<Params, Malformed> {
         let mut params = Params::default();
         while cursor.separator(b';') {
+            if params.list.is_empty() {
+                // Few values have more, and none of these is kept for long.
+                params.list.reserve(4);
+                params.text.reserve(cursor.rest().len().min(128));
+            }
             let at = cursor.at();
             let name = cursor.token("empty parameter")?;
             let name = params.append(name, true);

@@ -18,7 +18,7 @@ pub enum Client {
     },
     /// Answered provisionally.
     Proceeding {
-        /// Timer E with the gap of T2, over UDP.
+        /// Timer E, over UDP: what is left of the gap of Trying, then T2 each.
         resend: Option<Repeat>,
         /// Timer F, still the one of the beginning.
         give_up: Instant,
@@ -41,8 +41,8 @@ impl Client {
     /// A response arrived: whether to tell the user.
     pub fn heard(&mut self, now: Instant, status: Status, transport: Transport) -> bool {
         match *self {
+            // The timer that runs fires when it would have; only then does its gap become T2.
             Client::Trying { resend, give_up } if status.is_provisional() => {
-                let resend = resend.map(|repeat| repeat.at_longest(now));
                 *self = Client::Proceeding { resend, give_up };
                 true
             }
@@ -64,6 +64,11 @@ impl Client {
             Client::Trying { .. } | Client::Proceeding { .. } => true,
             Client::Completed { .. } | Client::Ended => false,
         }
+    }
+
+    /// Whether it has done all, and only stays to absorb what comes again.
+    pub fn lingers(&self) -> bool {
+        matches!(self, Client::Completed { .. })
     }
 
     /// When [`Client::timeout`] is due.
@@ -139,16 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn a_provisional_answer_slows_the_repetition_to_t2() {
+    fn a_provisional_answer_slows_the_repetition_to_t2_once_the_running_timer_has_fired() {
         let start = Instant::now();
         let mut machine = Client::begin(start, Transport::Udp);
         let at = start + Duration::from_millis(100);
         assert!(machine.heard(at, Status::of(100), Transport::Udp));
-        let fired = until_it_ends(&mut machine, start);
-        assert_eq!(fired.first(), Some(&(4100, Fired::Resend)));
-        assert_eq!(fired.get(1), Some(&(8100, Fired::Resend)));
-        assert_eq!(fired.last(), Some(&(32_000, Fired::GaveUp)));
-        assert_eq!(fired.len(), 8);
+        let mut expected = [500, 4500, 8500, 12_500, 16_500, 20_500, 24_500, 28_500]
+            .map(|at| (at, Fired::Resend))
+            .to_vec();
+        expected.push((32_000, Fired::GaveUp));
+        assert_eq!(until_it_ends(&mut machine, start), expected);
     }
 
     #[test]

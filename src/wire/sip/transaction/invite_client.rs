@@ -115,6 +115,11 @@ impl InviteClient {
         }
     }
 
+    /// Whether it has done all, and only stays to absorb what comes again.
+    pub fn lingers(&self) -> bool {
+        matches!(self, InviteClient::Completed { .. } | InviteClient::Accepted { .. })
+    }
+
     /// When [`InviteClient::timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match *self {

@@ -121,6 +121,11 @@ impl InviteServer {
         }
     }
 
+    /// Whether it has done all, and only stays to absorb what comes again.
+    pub fn lingers(&self) -> bool {
+        matches!(self, InviteServer::Confirmed { .. } | InviteServer::Accepted { resend: None, .. })
+    }
+
     /// When [`InviteServer::timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match *self {

@@ -75,6 +75,11 @@ impl Server {
         }
     }
 
+    /// Whether it has done all, and only stays to absorb what comes again.
+    pub fn lingers(&self) -> bool {
+        matches!(self, Server::Completed { .. })
+    }
+
     /// When [`Server::timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match *self {

@@ -101,7 +101,7 @@ fn a_repeated_200_is_acknowledged_again_and_not_told() {
     rig.hears(phone(), &ok);
     assert_eq!(rig.sent_to(), first, "the very same ACK, to where the dialog is");
     assert!(rig.told().is_empty());
-    rig.advance(secs(1));
+    rig.advance(ms(1100));
     rig.hears(phone(), &ok);
     assert!(rig.sent().is_empty() && rig.told().is_empty(), "64*T1 are over");
     rig.settles();
@@ -239,6 +239,8 @@ fn strays_are_dropped() {
         ok.replace(";rport\r\n", ";rport, SIP/2.0/UDP 255.255.255.255\r\n"),
         ok.replace("7 OPTIONS", "7 INVITE"),
         ok.replace("7 OPTIONS", "7 CANCEL"),
+        ok.replace("7 OPTIONS", "7 BYE"),
+        ok.replace("7 OPTIONS", "7 OPTION"),
         ok.replace("z9hG4bK", "z9hG4bL"),
         ok.replace(";rport", "0;rport"),
         ok.replace("branch=z9hG4bK", "branch=z9hG4bK+"),
@@ -259,14 +261,51 @@ fn a_lost_connection_fails_what_waits_on_it() {
     let on_it = rig.asks(Method::Invite, there);
     rig.asks(Method::Options, tcp("192.0.2.1:40000", 4));
     rig.asks(Method::Options, tcp("192.0.2.2:40000", 5));
-    let invite = rig.sent().remove(0);
-    rig.hears(there, &answer_to(&invite, 180, "x"));
-    rig.response();
+    rig.sent();
     rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
     assert_eq!(told_failed(&mut rig, on_it), 503);
     assert_eq!(rig.endpoint.open(), 2);
     rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
     assert!(rig.told().is_empty());
+    rig.settles();
+}
+
+#[test]
+fn a_phone_that_rings_may_answer_by_a_new_connection() {
+    let mut rig = Rig::new();
+    let there = tcp("192.0.2.1:40000", 3);
+    let client = rig.asks(Method::Invite, there);
+    let invite = rig.one();
+    rig.hears(there, &answer_to(&invite, 180, "x"));
+    rig.response();
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
+    assert!(rig.told().is_empty(), "the INVITE has arrived");
+    rig.hears(tcp("192.0.2.1:40001", 4), &answer_to(&invite, 200, "x"));
+    let (told, answer) = rig.response();
+    assert_eq!((told, answer.status()), (client, Some(Status::of(200))));
+    rig.settles();
+}
+
+#[test]
+fn a_phone_that_rings_on_is_cancelled_by_a_new_connection() {
+    let mut rig = Rig::new();
+    let there = tcp("192.0.2.1:40000", 3);
+    let anew = Flow { connection: None, ..there };
+    let client = rig.asks(Method::Invite, there);
+    let invite = rig.one();
+    rig.hears(there, &answer_to(&invite, 180, "x"));
+    rig.response();
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
+    rig.endpoint.cancel(rig.now, client, None);
+    let (to, cancel) = rig.sent_to().remove(0);
+    assert!(cancel.starts_with("CANCEL ") && to == anew, "{to:?} {cancel}");
+    // It got lost with the connection that it opened.
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(tcp("192.0.2.1:40000", 4)));
+    assert_eq!(rig.sent_to(), [(anew, cancel)]);
+    // Nobody is there any more.
+    rig.endpoint.flow_event(rig.now, flow::Event::Unreachable(anew));
+    assert_eq!(told_failed(&mut rig, client), 503);
+    assert_eq!(rig.endpoint.open(), 0);
     rig.settles();
 }
 

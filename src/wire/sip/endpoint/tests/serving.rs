@@ -101,7 +101,7 @@ fn a_lost_refusal_is_repeated_until_its_ack() {
     rig.advance(secs(4));
     assert!(rig.sent().is_empty());
     assert_eq!(rig.endpoint.open(), 1, "it absorbs repetitions of the ACK for T4");
-    rig.advance(secs(1));
+    rig.advance(ms(1100));
     assert_eq!(rig.endpoint.open(), 0);
     rig.settles();
     assert!(rig.told().is_empty(), "the ACK of a refusal is nobody's business");
