@@ -533,3 +533,6 @@ fn digit(body: &[u8]) -> Option<char> {
         keys.next().filter(|key| key.is_ascii_digit() || matches!(key, '*' | '#' | 'A'..='D'))?;
     keys.next().is_none().then_some(digit)
 }
+
+#[cfg(test)]
+mod tests;
