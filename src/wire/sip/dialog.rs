@@ -9,6 +9,9 @@ use crate::wire::flow::{Flow, Transport};
 /// Max-Forwards of what begins here (RFC 3261 §8.1.1.6).
 const HOPS: u8 = 70;
 
+/// A dialog is remembered as it was when it was confirmed; so many requests may have been sent in it since.
+const SENT_SINCE: u32 = 10_000;
+
 /// Whether requests go where the far Contact says, or back where its messages come from (phones behind NAT).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
@@ -134,7 +137,8 @@ impl Dialog {
         Dialog { hops, ..self }
     }
 
-    /// From the database; good for a BYE.
+    /// From the database; good for a BYE. Its CSeq leaps over what was sent since: a gap is no error, a number used before is
+    /// refused, and the far side stays in the call (RFC 3261 §12.2.2).
     pub fn recalled(remembered: &Remembered, contact: Uri) -> Option<Dialog> {
         let read = |text: &String| Address::parse(text.as_bytes()).ok();
         let local = read(&remembered.local)?;
@@ -145,7 +149,7 @@ impl Dialog {
             remote: read(&remembered.remote)?,
             target: Uri::parse(&remembered.target).ok()?,
             routes: remembered.routes.iter().map(read).collect::<Option<_>>()?,
-            sequence: remembered.local_seq,
+            sequence: remembered.local_seq.saturating_add(SENT_SINCE),
             is_unused: false,
             remote_sequence: None,
             is_confirmed: true,

@@ -294,8 +294,14 @@ fn a_remembered_dialog_says_goodbye() {
         Dialog::recalled(&remembered, uri("sip:192.0.2.10")).expect("what was written can be read");
     assert_eq!(again.id(), dialog.id());
     assert_eq!(again.flow(), udp("192.0.2.1:5080"));
-    assert_eq!(written(again.request(&Method::Bye)), written(dialog.request(&Method::Bye)));
-    assert_eq!(again.sequence(), 2);
+    // Two more re-INVITEs, of which the database knows nothing: the BYE's number is beyond theirs.
+    let bye = written(again.request(&Method::Bye));
+    dialog.request(&Method::Invite);
+    dialog.request(&Method::Invite);
+    assert!(again.sequence() > dialog.sequence());
+    let numbered = |bye: &str, number: u32| bye.replace(&format!("CSeq: {number} "), "CSeq: ");
+    let (number, after) = (again.sequence(), dialog.sequence() + 1);
+    assert_eq!(numbered(&bye, number), numbered(&written(dialog.request(&Method::Bye)), after));
     assert_eq!(again.contact().as_str(), "sip:192.0.2.10");
 
     let flow = tcp("10.0.0.1:40000", 9);
