@@ -28,7 +28,7 @@ pub struct Rung {
 }
 
 impl Ladder {
-    /// A message from one party to another; `lost` on its way.
+    /// A message from one party to another, `lost` on its way or not; from one to itself, what befell it.
     pub fn note(&mut self, at: Duration, from: &str, to: &str, what: &str, lost: bool) {
         for name in [from, to] {
             if !self.columns.iter().any(|known| known == name) {
@@ -76,6 +76,13 @@ impl Ladder {
                 line[place(name)] = '|';
             }
             let (start, end) = (place(from), place(to));
+            if start == end {
+                // Nobody is spoken to: something befalls the party itself.
+                line[start] = 'X';
+                line.extend(" ".chars().chain(what.chars()));
+                let _ = writeln!(drawing, "{}", line.iter().collect::<String>().trim_end());
+                continue;
+            }
             let (left, right) = (start.min(end) + 1, start.max(end));
             line[left..right].fill('-');
             if *lost {
