@@ -28,6 +28,8 @@ mod chaos;
 mod faults;
 mod holds;
 mod lab;
+mod offers;
 mod recordings;
 mod restarts;
 mod retention;
+mod troubles;
