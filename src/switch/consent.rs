@@ -17,6 +17,8 @@ pub(super) struct Question {
     play: PlayId,
     /// Set when the prompt has ended: a key is awaited until then.
     until: Option<Instant>,
+    /// The caller held us meanwhile, and did not hear all of it.
+    missed: bool,
 }
 
 impl Question {
@@ -35,7 +37,13 @@ impl Question {
             language: language.to_owned(),
             play,
             until: None,
+            missed: false,
         }
+    }
+
+    /// The caller holds us: what plays now is not heard.
+    pub(super) fn missed(&mut self) {
+        self.missed = true;
     }
 
     /// The prompt has ended. A notice is thereby given; a question is answered with silence unless a key follows within `wait`.
@@ -49,6 +57,7 @@ impl Question {
             return None;
         }
         match self.mode {
+            ConsentMode::NoticeAll if self.missed => Some(ConsentAnswer::Silent),
             ConsentMode::NoticeAll => Some(ConsentAnswer::Noticed),
             ConsentMode::ExpressAll | ConsentMode::Never => {
                 self.until = Some(now + wait);
@@ -175,6 +184,9 @@ mod tests {
             asked(ConsentMode::NoticeAll).played(start, PlayId(7), wait),
             Some(ConsentAnswer::Noticed)
         );
+        let mut held = asked(ConsentMode::NoticeAll);
+        held.missed();
+        assert_eq!(held.played(start, PlayId(7), wait), Some(ConsentAnswer::Silent));
     }
 
     #[test]

@@ -44,6 +44,16 @@ impl Call {
             &self.plan.language,
             play,
         ));
+        self.heed_hold();
+    }
+
+    /// Who holds us while the prompt plays has not heard it.
+    pub(super) fn heed_hold(&mut self) {
+        if let Stage::Asking(question) = &mut self.stage
+            && self.a.holds()
+        {
+            question.missed();
+        }
     }
 
     /// A prompt ran to its end.

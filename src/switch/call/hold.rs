@@ -13,7 +13,7 @@ impl Call {
 
     /// Brings the media in line with who holds whom; to be called after anything that may have changed it.
     pub(super) fn settle_hold(&mut self, desk: &mut Desk<'_>) {
-        let Stage::Talking { b, .. } = self.stage else { return };
+        let Stage::Talking { b, .. } = self.stage else { return self.heed_hold() };
         let Some(at) = self.b.iter().position(|leg| leg.id == b) else { return };
         let holding = (self.a.holds(), self.b[at].holds());
         let hold = (holding != (false, false)).then_some(holding);
