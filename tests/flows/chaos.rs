@@ -223,7 +223,7 @@ impl Story {
         let dice = &mut self.dice;
         let weather = Weather { loss: dice.below(21), twice: dice.below(16), late: dice.below(31) };
         self.lab.weather(weather);
-        self.lab.journal_takes(ms(dice.below(501)));
+        self.lab.journal_takes_up_to(ms(dice.below(501)));
         if dice.percent(40) {
             self.lab.crashes_after(dice.below(70) as usize);
         }
@@ -234,6 +234,10 @@ impl Story {
             let passed = self.lab.clock() - begin;
             while let Some((_, phone, act)) = acts.next_if(|(at, _, _)| *at <= passed) {
                 acted(&self.lab, &phone, act);
+                // The answer is on its way when the CANCEL comes.
+                if matches!(act, Act::Cancel) && self.dice.percent(50) {
+                    self.all_answer();
+                }
             }
             self.ring();
             if passed >= talk && !std::mem::replace(&mut spoken, true) {
@@ -244,8 +248,16 @@ impl Story {
         }
     }
 
+    fn all_answer(&mut self) {
+        for Called { phone, .. } in self.called.iter().filter(|called| called.phone.is_ringing()) {
+            phone.replies(200, "OK");
+        }
+    }
+
     fn ring(&mut self) {
         let now = self.lab.clock();
+        // Whose other phone is answered at this moment may answer too.
+        let mut both = false;
         for Called { phone, habit, since } in &mut self.called {
             if !phone.is_ringing() {
                 *since = None;
@@ -257,7 +269,10 @@ impl Story {
                 phone.replies(180, "Ringing");
             }
             match *habit {
-                Habit::Answers(after) if rings >= after => _ = phone.replies(200, "OK"),
+                Habit::Answers(after) if rings >= after => {
+                    phone.replies(200, "OK");
+                    both |= after.as_millis() % 2 == 0;
+                }
                 Habit::Refuses(status, after) if rings >= after => {
                     phone.replies(status, "No");
                 }
@@ -275,6 +290,9 @@ impl Story {
                 }
                 _ => {}
             }
+        }
+        if both {
+            self.all_answer();
         }
         self.leaving.retain(|(at, phone)| {
             let stays = *at > now;

@@ -57,7 +57,7 @@ fn wherever_the_process_dies_its_promises_are_kept() {
         let lab = Lab::seeded(outputs as u64);
         let bob = lab.agent("bob").answers_after(ms(300));
         lab.advance(secs(1));
-        lab.journal_takes(ms(100 * (outputs as u64 % 6)));
+        lab.journal_takes_up_to(ms(100 * (outputs as u64 % 6)));
         lab.weather(Weather { late: 30, ..Weather::FINE });
         lab.crashes_after(outputs);
         let caller = lab.carrier("north").polite();

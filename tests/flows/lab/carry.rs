@@ -67,7 +67,8 @@ impl World {
                     if let Entry::Armed(armed) = &entry {
                         self.assert_permitted(armed);
                     }
-                    self.journal.append(self.now, id, entry)
+                    let network = &mut self.network;
+                    self.journal.append(self.now, id, entry, |below| network.chance(below));
                 }
                 Output::Find(query) => self.pages.push_back(self.journal.find(query)),
                 Output::Purge(order) => self.purges.push_back(order.recording()),

@@ -11,6 +11,8 @@ use tonspur::utc::Utc;
 /// See the module.
 pub(crate) struct Journal {
     pub(crate) latency: Duration,
+    /// Commits take anything up to `latency`, and split what was appended together.
+    pub(crate) varies: bool,
     /// The database cannot be written: what is appended waits, and is tried again.
     pub(crate) fails: bool,
     waiting: VecDeque<(Instant, EntryId, Entry)>,
@@ -30,14 +32,28 @@ impl Journal {
     pub(crate) fn new() -> Journal {
         Journal {
             latency: Duration::from_millis(2),
+            varies: false,
             fails: false,
             waiting: VecDeque::new(),
             committed: Vec::new(),
         }
     }
 
-    pub(crate) fn append(&mut self, now: Instant, id: EntryId, entry: Entry) {
-        self.waiting.push_back((now + self.latency, id, entry));
+    /// `chance` draws a number below its argument.
+    pub(crate) fn append(
+        &mut self,
+        now: Instant,
+        id: EntryId,
+        entry: Entry,
+        chance: impl FnOnce(u64) -> u64,
+    ) {
+        let latency = match self.varies {
+            true => Duration::from_millis(chance(self.latency.as_millis() as u64 + 1)),
+            false => self.latency,
+        };
+        // In order, whatever each takes.
+        let before = self.waiting.back().map_or(now, |(due, _, _)| *due);
+        self.waiting.push_back((before.max(now + latency), id, entry));
     }
 
     /// The writing thread tries again.

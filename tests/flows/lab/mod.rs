@@ -125,7 +125,8 @@ impl Lab {
         world.now - world.start
     }
 
-    /// Whoever was in a call when the process died, and was remembered, has had a BYE that stands.
+    /// Nobody is left in a call that the switch knows nothing of: whoever was in one when the process died, and was remembered, has
+    /// had a BYE that stands. To be asked before people hang up of their own accord.
     pub(crate) fn has_said_goodbye(&self) {
         self.world.borrow().assert_goodbyes();
     }
@@ -171,6 +172,12 @@ impl Lab {
     /// The journal takes so long to commit.
     pub(crate) fn journal_takes(&self, latency: Duration) {
         self.world.borrow_mut().journal.latency = latency;
+    }
+
+    /// The journal takes anything up to so long.
+    pub(crate) fn journal_takes_up_to(&self, latency: Duration) {
+        let mut world = self.world.borrow_mut();
+        (world.journal.latency, world.journal.varies) = (latency, true);
     }
 
     /// The process dies; what was not committed is lost; it starts again after a second.
