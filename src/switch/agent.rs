@@ -189,6 +189,20 @@ impl Agents {
         any
     }
 
+    /// Users with a leg of any call.
+    pub(super) fn engaged(&self) -> usize {
+        self.engaged.len()
+    }
+
+    /// Agents who ring or talk.
+    pub(super) fn at_work(&self) -> usize {
+        let is_at_work = |desk: &&Desk| match desk.state {
+            State::Ringing(_) | State::Talking(_) => true,
+            State::Waiting | State::WrapUp { .. } | State::BackOff { .. } => false,
+        };
+        self.desks.values().filter(is_at_work).count()
+    }
+
     pub(super) fn rows<'a>(
         &self,
         settings: &Settings,

@@ -233,11 +233,16 @@ impl Switch {
         .min()
     }
 
-    /// `Ok` if no call, transaction, dialog, media port or recording is open; else what is. For tests of leaks.
+    /// `Ok` if no call, transaction, dialog, media port or recording is open, no trunk's place taken and nobody at work; else what
+    /// is. For tests of leaks.
     pub fn at_rest(&self) -> Result<(), String> {
         let open = [
             ("calls", self.calls.len()),
             ("transactions", self.endpoint.open()),
+            ("timers of transactions", usize::from(self.endpoint.deadline().is_some())),
+            ("trunk places", self.trunks.taken()),
+            ("engaged users", self.agents.engaged()),
+            ("ringing or talking agents", self.agents.at_work()),
             ("farewells", self.farewells.len()),
             ("alarms", self.alarms.len()),
             ("recordings", self.recordings.len()),

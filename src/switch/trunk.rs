@@ -46,6 +46,11 @@ impl Trunks {
         }
     }
 
+    /// Places taken, of all trunks.
+    pub(super) fn taken(&self) -> usize {
+        self.calls.values().sum()
+    }
+
     pub(super) fn rows(&self, settings: &Settings) -> Vec<TrunkRow> {
         settings
             .trunks

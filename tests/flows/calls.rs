@@ -124,6 +124,24 @@ fn a_notice_played_to_its_end_is_a_permit() {
 }
 
 #[test]
+fn a_notice_that_plays_while_the_caller_holds_is_no_permit() {
+    let lab = Lab::new();
+    let bob = lab.agent("bob");
+    let caller = lab.carrier("north");
+    caller.invites("+4930555011").expects("200 OK").acks();
+    for direction in ["sendonly", "sendrecv"] {
+        lab.advance(ms(500));
+        caller.reinvites(direction).expects("200 OK").acks();
+    }
+    bob.rings(secs(20)).answers();
+    lab.talk(secs(2));
+    caller.hangs_up();
+    bob.is_hung_up();
+    assert_eq!(lab.recordings(), vec![]);
+    assert!(lab.cdrs()[0].unrecorded.is_some());
+}
+
+#[test]
 fn an_agent_who_has_not_agreed_is_not_recorded() {
     let lab = Lab::new();
     let carol = lab.agent("carol");
@@ -270,6 +288,51 @@ fn callers_wait_in_their_order_and_agents_take_turns() {
     alice.rings(secs(1)).answers();
     third.hangs_up();
     alice.is_hung_up();
+}
+
+#[test]
+fn when_one_agent_does_not_answer_the_other_is_rung() {
+    let lab = Lab::new();
+    let agents = [lab.agent("bob"), lab.agent("alice")];
+    let caller = lab.carrier("north");
+    caller.invites(SUPPORT).expects("200 OK").acks().presses('2');
+    agents[0].rings(secs(1));
+    agents[1].gets_no("INVITE", secs(15));
+    agents[0].receives_within("CANCEL", secs(10));
+    agents[1].rings(secs(1)).answers();
+    lab.advance(secs(1));
+    caller.hangs_up();
+    agents[1].is_hung_up();
+    assert_eq!(lab.cdrs()[0].agent.as_deref(), Some("alice"));
+    assert_ladder!(lab);
+}
+
+#[test]
+fn of_two_callers_and_one_agent_the_second_waits_for_the_first() {
+    let lab = Lab::new();
+    let bob = lab.agent("bob");
+    let callers = [lab.carrier("north"), lab.carrier("north")];
+    callers[0].invites(SUPPORT).expects("200 OK").acks().presses('2');
+    bob.rings(secs(1)).answers();
+    callers[1].invites(SUPPORT).expects("200 OK").acks().presses('2');
+    bob.gets_no("INVITE", secs(20));
+    callers[0].hangs_up();
+    bob.is_hung_up();
+    bob.rings(secs(20)).answers();
+    callers[1].hangs_up();
+    bob.is_hung_up();
+    assert_ladder!(lab);
+}
+
+#[test]
+fn a_phone_that_redirects_is_not_followed() {
+    let lab = Lab::new();
+    let bob = lab.phone("bob").registers();
+    let caller = lab.carrier("north");
+    caller.invites(BOB_DIRECTLY);
+    bob.rings(ms(100)).replies(302, "Moved Temporarily").expects("ACK");
+    caller.expects("480 Temporarily Unavailable");
+    assert_ladder!(lab);
 }
 
 #[test]

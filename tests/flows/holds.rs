@@ -52,6 +52,57 @@ fn either_side_may_hold_and_resume_and_the_hold_is_silent_in_the_recording() {
 }
 
 #[test]
+fn hold_and_resume_are_told_to_the_other_side() {
+    let lab = Lab::new();
+    let (caller, bob) = talking(&lab);
+    for (one, other) in [(&caller, &bob), (&bob, &caller)] {
+        changes(one, other, "sendonly");
+        lab.advance(secs(1));
+        changes(one, other, "sendrecv");
+    }
+    caller.hangs_up();
+    bob.is_hung_up();
+    assert_ladder!(lab);
+}
+
+/// The other side refuses our re-INVITE with 491; how long until it comes again.
+fn asked_again_after(lab: &Lab, one: &Party, other: &Party) -> std::time::Duration {
+    one.reinvites("sendonly");
+    let request = other.receives("INVITE");
+    other.answers_to(&request, 491, "Request Pending").expects("ACK");
+    let told = lab.clock();
+    one.expects("200 OK").acks();
+    let again = other.receives("INVITE");
+    let waited = lab.clock() - told;
+    other.agrees_to(&again).expects("ACK");
+    waited
+}
+
+#[test]
+fn a_491_is_tried_again_in_its_time_as_the_owner_of_the_call_id() {
+    let lab = Lab::new();
+    let (caller, bob) = talking(&lab);
+    let waited = asked_again_after(&lab, &caller, &bob);
+    // RFC 3261 §14.1: we began the agent's leg.
+    assert!((ms(2_100)..=ms(4_020)).contains(&waited), "{waited:?}");
+    caller.hangs_up();
+    bob.is_hung_up();
+    assert_ladder!(lab, untimed);
+}
+
+#[test]
+fn a_491_is_tried_again_in_its_time_as_the_guest_of_the_call_id() {
+    let lab = Lab::new();
+    let (caller, bob) = talking(&lab);
+    let waited = asked_again_after(&lab, &bob, &caller);
+    // The caller began this leg.
+    assert!(waited <= ms(2_020), "{waited:?}");
+    caller.hangs_up();
+    bob.is_hung_up();
+    assert_ladder!(lab, untimed);
+}
+
+#[test]
 fn who_asks_second_is_told_to_wait() {
     let lab = Lab::new();
     let (caller, bob) = talking(&lab);

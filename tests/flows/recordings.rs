@@ -59,7 +59,7 @@ fn a_recording_ends_with_its_conversation_however_late_its_row_is() {
 
 #[test]
 fn what_is_too_long_for_one_recording_goes_on_in_others() {
-    let lab = Lab::changed(|settings| settings.longest_recording = Duration::from_secs(4));
+    let lab = Lab::with(|settings| settings.longest_recording = Duration::from_secs(4));
     let bob = lab.agent("bob");
     let caller = lab.carrier("north");
     caller.invites(SUPPORT).expects("200 OK").acks();

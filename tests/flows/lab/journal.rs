@@ -1,9 +1,9 @@
-//! The journal of the lab: commits after a while, remembers what the store would.
+//! The journal of the lab: commits after a while, remembers what the store would, and finishes at a start what a crash cut off.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use tonspur::media::RecordingId;
+use tonspur::media::{RecordingId, Sealed};
 use tonspur::switch::journal::{Armed, Cdr, Entry, EntryId, Memory};
 use tonspur::switch::retention::{Kept, Page, Query};
 use tonspur::utc::Utc;
@@ -11,6 +11,10 @@ use tonspur::utc::Utc;
 /// See the module.
 pub(crate) struct Journal {
     pub(crate) latency: Duration,
+    /// Commits take anything up to `latency`, and split what was appended together.
+    pub(crate) varies: bool,
+    /// The database cannot be written: what is appended waits, and is tried again.
+    pub(crate) fails: bool,
     waiting: VecDeque<(Instant, EntryId, Entry)>,
     committed: Vec<Entry>,
 }
@@ -19,6 +23,7 @@ pub(crate) struct Journal {
 struct Row {
     armed: Option<Armed>,
     over: Option<Utc>,
+    sealed: bool,
     hold: bool,
     purge: Option<(String, bool)>,
 }
@@ -27,17 +32,40 @@ impl Journal {
     pub(crate) fn new() -> Journal {
         Journal {
             latency: Duration::from_millis(2),
+            varies: false,
+            fails: false,
             waiting: VecDeque::new(),
             committed: Vec::new(),
         }
     }
 
-    pub(crate) fn append(&mut self, now: Instant, id: EntryId, entry: Entry) {
-        self.waiting.push_back((now + self.latency, id, entry));
+    /// `chance` draws a number below its argument.
+    pub(crate) fn append(
+        &mut self,
+        now: Instant,
+        id: EntryId,
+        entry: Entry,
+        chance: impl FnOnce(u64) -> u64,
+    ) {
+        let latency = match self.varies {
+            true => Duration::from_millis(chance(self.latency.as_millis() as u64 + 1)),
+            false => self.latency,
+        };
+        // In order, whatever each takes.
+        let before = self.waiting.back().map_or(now, |(due, _, _)| *due);
+        self.waiting.push_back((before.max(now + latency), id, entry));
+    }
+
+    /// The writing thread tries again.
+    pub(crate) fn mend(&mut self, now: Instant) {
+        self.fails = false;
+        for (due, _, _) in &mut self.waiting {
+            *due = (*due).max(now);
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.waiting.front().map(|(due, _, _)| *due)
+        self.waiting.front().filter(|_| !self.fails).map(|(due, _, _)| *due)
     }
 
     /// Commits what is due; gives the last entry's number.
@@ -60,6 +88,53 @@ impl Journal {
         self.committed.iter()
     }
 
+    /// Those too that are not committed yet.
+    pub(crate) fn appended(&self) -> impl Iterator<Item = &Entry> {
+        self.committed.iter().chain(self.waiting.iter().map(|(_, _, entry)| entry))
+    }
+
+    pub(crate) fn is_committed(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The dialogs that the next start would say goodbye to, by our tag.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = String> {
+        self.memory().dialogs.into_iter().map(|(_, tag, _)| tag)
+    }
+
+    /// Whether a recording may be deleted at this moment: ordered, and under no legal hold.
+    pub(crate) fn orders(&self, recording: RecordingId) -> bool {
+        let row = self.rows().remove(&recording).unwrap_or_default();
+        row.purge.is_some_and(|(_, done)| !done) && !row.hold
+    }
+
+    /// What the store does at a start: every call gets its end, every recording that was cut off its seal or its failure. `salvage`
+    /// finishes a file, if there is one.
+    pub(crate) fn finish(&mut self, mut salvage: impl FnMut(RecordingId) -> Option<Sealed>) {
+        for (recording, row) in self.rows() {
+            let Some(armed) = row.armed else { continue };
+            if row.sealed || row.purge.is_some_and(|(_, done)| done) {
+                continue;
+            }
+            match salvage(recording) {
+                Some(sealed) => {
+                    let at = armed.at.after(sealed.length.duration());
+                    self.committed.push(Entry::Sealed { recording, sealed, at });
+                }
+                None if row.over.is_none() => {
+                    let cause = "no audio reached the disk".into();
+                    self.committed.push(Entry::RecordingFailed { recording, cause, at: armed.at });
+                }
+                None => {}
+            }
+        }
+        for mut cdr in self.cdrs().into_iter().filter(|cdr| cdr.ended.is_none()) {
+            cdr.ended = cdr.bridged.or(cdr.answered).or(Some(cdr.started));
+            cdr.end_cause = Some("interrupted".into());
+            self.committed.push(Entry::Call(Box::new(cdr)));
+        }
+    }
+
     pub(crate) fn cdrs(&self) -> Vec<Cdr> {
         let mut order = Vec::new();
         let mut rows: BTreeMap<_, Cdr> = BTreeMap::new();
@@ -80,18 +155,25 @@ impl Journal {
                 Entry::Armed(armed) => {
                     rows.entry(armed.recording).or_default().armed = Some(armed.clone())
                 }
-                Entry::Sealed { recording, at, .. }
-                | Entry::RecordingFailed { recording, at, .. } => {
+                Entry::Sealed { recording, at, .. } => {
+                    let row = rows.entry(*recording).or_default();
+                    (row.over, row.sealed) = (Some(*at), true);
+                }
+                Entry::RecordingFailed { recording, at, .. } => {
                     rows.entry(*recording).or_default().over = Some(*at);
                 }
                 Entry::LegalHold { recording, .. } => {
-                    rows.entry(*recording).or_default().hold = true
+                    // It takes back an order that was not carried out.
+                    let row = rows.entry(*recording).or_default();
+                    (row.hold, row.purge) = (true, row.purge.take().filter(|(_, done)| *done));
                 }
                 Entry::Released { recording, .. } => {
                     rows.entry(*recording).or_default().hold = false
                 }
                 Entry::PurgeOrdered { recording, policy, .. } => {
-                    rows.entry(*recording).or_default().purge = Some((policy.clone(), false));
+                    let row = rows.entry(*recording).or_default();
+                    let open = !row.hold && row.purge.as_ref().is_none_or(|(_, done)| !done);
+                    row.purge = if open { Some((policy.clone(), false)) } else { row.purge.take() };
                 }
                 Entry::Purged { recording, .. } => {
                     let row = rows.entry(*recording).or_default();

@@ -1,6 +1,6 @@
 //! The network of the lab: delivers after a while, and in bad weather loses, doubles and reorders, all from one seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ pub(crate) struct Network {
     pub(crate) weather: Weather,
     /// The next message that begins so is lost, and so many of them.
     pub(crate) losing: Vec<(String, usize)>,
+    /// Nothing comes from or reaches these any more.
+    pub(crate) gone: BTreeSet<SocketAddr>,
     chance: u64,
     sent: u64,
     on_the_way: BTreeMap<(Instant, u64), Parcel>,
@@ -45,7 +47,9 @@ impl Network {
         Network {
             weather: Weather::FINE,
             losing: Vec::new(),
-            chance: seed | 1,
+            gone: BTreeSet::new(),
+            // Spread, and not zero, which xorshift never leaves.
+            chance: seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63,
             sent: 0,
             on_the_way: BTreeMap::new(),
         }
@@ -61,6 +65,9 @@ impl Network {
 
     /// Sends a SIP message; `false` if it is lost.
     pub(crate) fn send(&mut self, now: Instant, parcel: Parcel) -> bool {
+        if self.is_cut_off(&parcel) {
+            return false;
+        }
         if let Some(place) =
             self.losing.iter().position(|(start, _)| parcel.bytes.starts_with(start.as_bytes()))
         {
@@ -94,7 +101,16 @@ impl Network {
     }
 
     pub(crate) fn arrived(&mut self, now: Instant) -> Option<Parcel> {
-        let first = *self.on_the_way.keys().next().filter(|(at, _)| *at <= now)?;
-        self.on_the_way.remove(&first)
+        loop {
+            let first = *self.on_the_way.keys().next().filter(|(at, _)| *at <= now)?;
+            let parcel = self.on_the_way.remove(&first)?;
+            if !self.is_cut_off(&parcel) {
+                return Some(parcel);
+            }
+        }
+    }
+
+    fn is_cut_off(&self, parcel: &Parcel) -> bool {
+        self.gone.contains(&parcel.from) || self.gone.contains(&parcel.to)
     }
 }

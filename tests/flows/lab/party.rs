@@ -40,7 +40,7 @@ impl Party {
         let port = 5060 + 2 * more as u16;
         let name = if more == 0 { trunk.to_owned() } else { format!("{trunk} {}", more + 1) };
         let identity = Identity {
-            user: format!("+4930123456{more}"),
+            user: format!("+49{}{more}", if trunk == "north" { "30123456" } else { "89654321" }),
             domain: "carrier.example".into(),
             password: String::new(),
             sip: SocketAddr::from((ip, port)),
@@ -112,6 +112,75 @@ impl Party {
     pub(crate) fn speaks_only(self, codecs: &[u8]) -> Party {
         self.acts(|phone, _| phone.set_codecs(codecs));
         self
+    }
+
+    /// The battery is empty: not a packet comes from it or reaches it any more.
+    pub(crate) fn vanishes(&self) -> &Party {
+        let mut world = self.world.borrow_mut();
+        let identity = world.phones[self.place].1.identity();
+        let own = [identity.sip, identity.rtp];
+        world.network.gone.extend(own);
+        drop(world);
+        self
+    }
+
+    /// Changes the next message of its own that begins so.
+    pub(crate) fn changes(
+        &self,
+        start: &str,
+        change: impl FnOnce(&str) -> String + 'static,
+    ) -> &Party {
+        let change = (self.place, start.to_owned(), Box::new(change) as _);
+        self.world.borrow_mut().changes.push(change);
+        self
+    }
+
+    /// Sends a message as it is written.
+    pub(crate) fn sends(&self, text: &str) -> &Party {
+        let mut world = self.world.borrow_mut();
+        let proxy = world.phones[self.place].1.identity().proxy;
+        world.send_sip(self.place, proxy, text.as_bytes().to_vec());
+        world.flush();
+        drop(world);
+        self
+    }
+
+    /// What it said last that begins so.
+    pub(crate) fn said(&self, start: &str) -> String {
+        let world = self.world.borrow();
+        let said =
+            |(place, text): &&(usize, String)| *place == self.place && text.starts_with(start);
+        world.said.iter().rfind(said).expect("it said so").1.clone()
+    }
+
+    /// Whether an INVITE waits for its answer.
+    pub(crate) fn is_ringing(&self) -> bool {
+        self.world.borrow().phones[self.place].1.is_ringing()
+    }
+
+    /// Whether it has reason to believe so.
+    pub(crate) fn is_in_a_call(&self) -> bool {
+        self.world.borrow().dialogs.up().any(|key| key.place == self.place)
+    }
+
+    /// OPTIONS inside the dialog.
+    pub(crate) fn sends_options(&self) -> &Party {
+        self.acts(|phone, now| phone.options(now))
+    }
+
+    /// INFO with a key, whatever becomes of it.
+    pub(crate) fn sends_info(&self, digit: char) -> &Party {
+        self.acts(|phone, now| phone.info(now, digit))
+    }
+
+    /// Its number, as the switch is shown it.
+    pub(crate) fn number(&self) -> String {
+        self.world.borrow().phones[self.place].1.identity().user.clone()
+    }
+
+    /// Its SDP.
+    pub(crate) fn description(&self, direction: &str) -> String {
+        self.world.borrow().phones[self.place].1.description(direction)
     }
 
     pub(crate) fn registers(self) -> Party {

@@ -1,72 +1,76 @@
 //! Everything that exists in the lab, and the clock that stops at every deadline on the way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tonspur::media::prompt::Library;
-use tonspur::media::recorder::Recorder;
 use tonspur::media::relay::{Component, Relay};
-use tonspur::media::{self, Command, PortId, RecordingId, Samples, Sealed, tap};
+use tonspur::media::{self, PortId, RecordingId};
 use tonspur::phone::{Ladder, Phone, Received};
 use tonspur::switch::control::{Reply, Request, RequestId};
 use tonspur::switch::retention::Page;
 use tonspur::switch::settings::Settings;
-use tonspur::switch::{Input, Now, Output, Switch};
+use tonspur::switch::{Input, Now, Switch};
 use tonspur::utc::Utc;
 use tonspur::wire::flow::{Datagram, Flow, ListenerId, Transport};
 
-use super::Kept;
+use super::carry::Trouble;
+use super::crash::Life;
+use super::dialogs::Dialogs;
 use super::journal::Journal;
 use super::network::{DELAY, Network, Parcel};
-
-/// The recorder looks at its tap this often.
-const SLOT: Duration = Duration::from_millis(40);
-
-/// A recording in progress, or past.
-struct Recording {
-    id: RecordingId,
-    recorder: Option<Recorder>,
-    recorded: bool,
-    /// Told to seal before it might be recorded.
-    ended: Option<Instant>,
-    samples: Vec<i16>,
-    sealed: bool,
-}
+use super::tapes::Tapes;
 
 pub(crate) struct World {
-    start: Instant,
+    pub(super) start: Instant,
     began: Utc,
     pub(crate) now: Instant,
-    seed: u64,
-    settings: Settings,
-    library: Arc<Library>,
-    switch: Switch,
-    relay: Relay,
-    ports: BTreeMap<SocketAddr, (PortId, Component)>,
-    next_port: u16,
-    addresses: BTreeMap<PortId, SocketAddr>,
-    recordings: Vec<Recording>,
-    next_slot: Option<Instant>,
-    events: VecDeque<media::Event>,
-    pages: VecDeque<Page>,
-    purged: VecDeque<RecordingId>,
-    replies: BTreeMap<RequestId, Reply>,
-    requests: u64,
+    pub(super) seed: u64,
+    pub(super) settings: Settings,
+    pub(super) library: Arc<Library>,
+    pub(super) switch: Switch,
+    pub(super) life: Life,
+    pub(super) relay: Relay,
+    pub(super) ports: BTreeMap<SocketAddr, (PortId, Component)>,
+    pub(super) next_port: u16,
+    pub(super) addresses: BTreeMap<PortId, SocketAddr>,
+    /// Media ports opened and closed since the process began.
+    pub(super) opened: u64,
+    pub(super) closed: u64,
+    pub(super) tapes: Tapes,
+    pub(super) events: VecDeque<media::Event>,
+    pub(super) pages: VecDeque<Page>,
+    pub(super) purges: VecDeque<RecordingId>,
+    pub(super) troubles: BTreeSet<Trouble>,
+    pub(super) replies: BTreeMap<RequestId, Reply>,
+    pub(super) requests: u64,
     pub(crate) network: Network,
     pub(crate) journal: Journal,
+    pub(crate) dialogs: Dialogs,
     pub(crate) ladder: Ladder,
     pub(crate) phones: Vec<(String, Phone)>,
+    /// The next message of the phone that begins so is changed on its way out.
+    pub(crate) changes: Vec<(usize, String, Change)>,
+    /// What phones said, in order, each with its place.
+    pub(crate) said: Vec<(usize, String)>,
+    /// Call-ID and CSeq of what phones began a call with.
+    pub(super) begun: BTreeSet<String>,
     /// Everything the switch sent that `rsip` could not confirm.
     pub(crate) unconfirmed: Vec<String>,
 }
 
-impl World {
-    pub(crate) fn new(began: &str, profiles: &str, seed: u64, change: fn(&mut Settings)) -> World {
+/// What becomes of a phone's message.
+pub(crate) type Change = Box<dyn FnOnce(&str) -> String>;
+
+/// The small office and its prompts: read once for all labs.
+fn office() -> (Settings, Arc<Library>) {
+    static OFFICE: OnceLock<(Settings, Arc<Library>)> = OnceLock::new();
+    let read = || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let loaded = tonspur::io::profiles::load(&root.join("tests/profiles").join(profiles))
+        let loaded = tonspur::io::profiles::load(&root.join("tests/profiles/small-office"))
             .expect("sound profiles");
         let mut library = Library::default();
         let (prompts, warnings) = tonspur::io::prompts::load(
@@ -75,40 +79,54 @@ impl World {
             &mut library,
         );
         assert_eq!(warnings.len(), 0, "{warnings:?}");
-        let mut settings = Settings { prompts, ..loaded.settings };
+        (Settings { prompts, ..loaded.settings }, Arc::new(library))
+    };
+    OFFICE.get_or_init(read).clone()
+}
+
+impl World {
+    pub(crate) fn new(began: &str, seed: u64, change: impl FnOnce(&mut Settings)) -> World {
+        let (mut settings, library) = office();
         change(&mut settings);
-        let library = Arc::new(library);
         let (start, began) = (Instant::now(), Utc::parse(began).expect("a time"));
         let journal = Journal::new();
         let now = Now { instant: start, utc: began };
+        let life = Life::begin(seed);
         World {
             start,
             began,
             now: start,
             seed,
-            switch: Switch::new(now, settings.clone(), journal.memory(), [seed as u8; 32]),
+            switch: Switch::new(now, settings.clone(), journal.memory(), life.seed()),
+            life,
             settings,
             relay: Relay::new(Arc::clone(&library)),
             library,
             ports: BTreeMap::new(),
             next_port: 16_384,
             addresses: BTreeMap::new(),
-            recordings: Vec::new(),
-            next_slot: None,
+            opened: 0,
+            closed: 0,
+            tapes: Tapes::default(),
             events: VecDeque::new(),
             pages: VecDeque::new(),
-            purged: VecDeque::new(),
+            purges: VecDeque::new(),
+            troubles: BTreeSet::new(),
             replies: BTreeMap::new(),
             requests: 0,
             network: Network::new(seed),
             journal,
+            dialogs: Dialogs::default(),
             ladder: Ladder::default(),
             phones: Vec::new(),
+            changes: Vec::new(),
+            said: Vec::new(),
+            begun: BTreeSet::new(),
             unconfirmed: Vec::new(),
         }
     }
 
-    fn moment(&self) -> Now {
+    pub(super) fn moment(&self) -> Now {
         Now { instant: self.now, utc: self.began.after(self.now - self.start) }
     }
 
@@ -128,10 +146,17 @@ impl World {
         self.phones.len() - 1
     }
 
-    pub(crate) fn ask(&mut self, request: Request) -> Reply {
+    /// An admin asks; whoever waits may look for the reply.
+    pub(crate) fn tell(&mut self, request: Request) -> RequestId {
         self.requests += 1;
         let id = RequestId(self.requests);
         self.handle(Input::Control(id, request));
+        self.flush();
+        id
+    }
+
+    pub(crate) fn ask(&mut self, request: Request) -> Reply {
+        let id = self.tell(request);
         for _ in 0..100 {
             if let Some(reply) = self.replies.remove(&id) {
                 return reply;
@@ -139,16 +164,6 @@ impl World {
             self.advance(Duration::from_millis(10));
         }
         panic!("no reply")
-    }
-
-    pub(crate) fn recordings(&self) -> Vec<Kept> {
-        let side = |samples: &[i16], side| samples.iter().skip(side).step_by(2).copied().collect();
-        let of = |recording: &Recording| Kept {
-            left: side(&recording.samples, 0),
-            right: side(&recording.samples, 1),
-            sealed: recording.sealed,
-        };
-        self.recordings.iter().filter(|recording| recording.recorded).map(of).collect()
     }
 
     // ---- time ----
@@ -196,7 +211,7 @@ impl World {
     }
 
     /// Every phone at its own tone.
-    fn speak(&mut self, aloud: bool) {
+    pub(super) fn speak(&mut self, aloud: bool) {
         let now = self.now;
         for (place, (_, phone)) in self.phones.iter_mut().enumerate() {
             phone.voice.speak(now, aloud.then(|| super::party::tone(place)));
@@ -206,23 +221,27 @@ impl World {
     fn deadline(&self) -> Option<Instant> {
         let phones = self.phones.iter().filter_map(|(_, phone)| phone.deadline());
         phones
-            .chain(self.switch.deadline())
+            .chain(self.next_start())
+            .chain(self.switch.deadline().filter(|_| self.is_up()))
             .chain(self.relay.deadline())
             .chain(self.network.deadline())
             .chain(self.journal.deadline())
-            .chain(self.next_slot)
+            .chain(self.tapes.deadline())
             .min()
     }
 
     /// Everything that is due at this moment.
     fn step(&mut self) {
+        if self.next_start().is_some_and(|at| at <= self.now) {
+            self.start_again();
+        }
         while let Some(parcel) = self.network.arrived(self.now) {
             self.arrive(parcel);
         }
         if let Some(entry) = self.journal.commit(self.now) {
             self.handle(Input::Stored(entry));
         }
-        if self.switch.deadline().is_some_and(|at| at <= self.now) {
+        if self.is_up() && self.switch.deadline().is_some_and(|at| at <= self.now) {
             self.handle(Input::Timeout);
         }
         if self.relay.deadline().is_some_and(|at| at <= self.now) {
@@ -234,8 +253,9 @@ impl World {
                 self.send_rtp(port, component, to, bytes);
             }
         }
-        if self.next_slot.is_some_and(|at| at <= self.now) {
-            self.record();
+        if self.tapes.deadline().is_some_and(|at| at <= self.now) {
+            let fails = self.troubles.contains(&Trouble::Recording);
+            self.events.extend(self.tapes.advance(self.now, fails));
         }
         for place in 0..self.phones.len() {
             let now = self.now;
@@ -255,9 +275,8 @@ impl World {
                 self.handle(Input::Media(event));
             } else if let Some(page) = self.pages.pop_front() {
                 self.handle(Input::Found(page));
-            } else if let Some(recording) = self.purged.pop_front() {
-                self.recordings.retain(|kept| kept.id != recording);
-                self.handle(Input::Purged(recording));
+            } else if let Some(recording) = self.purges.pop_front() {
+                self.purge(recording);
             } else {
                 return;
             }
@@ -267,18 +286,36 @@ impl World {
     fn post(&mut self) {
         for place in 0..self.phones.len() {
             while let Some(packet) = self.phones[place].1.poll() {
-                let parcel = Parcel { from: packet.from, to: packet.to, bytes: packet.bytes };
-                let (name, phone) = &self.phones[place];
-                if packet.from == phone.identity().sip {
-                    let what = Received::read(&parcel.bytes).summary().to_owned();
-                    let name = name.clone();
-                    let arrives = self.network.send(self.now, parcel);
-                    self.ladder.note(self.now - self.start, &name, "tonspur", &what, !arrives);
+                let (from, to) = (packet.from, packet.to);
+                if from == self.phones[place].1.identity().sip {
+                    self.send_sip(place, to, packet.bytes);
                 } else {
+                    let parcel = Parcel { from, to, bytes: packet.bytes };
                     self.network.deliver(self.now + DELAY, parcel);
                 }
             }
         }
+    }
+
+    /// A phone says so.
+    pub(crate) fn send_sip(&mut self, place: usize, to: SocketAddr, mut bytes: Vec<u8>) {
+        let change = |(who, start, _): &(usize, String, Change)| {
+            *who == place && bytes.starts_with(start.as_bytes())
+        };
+        if let Some(at) = self.changes.iter().position(change) {
+            let (_, _, change) = self.changes.remove(at);
+            bytes = change(&String::from_utf8_lossy(&bytes)).into_bytes();
+        }
+        let (name, phone) = &self.phones[place];
+        let message = Received::read(&bytes);
+        let parcel = Parcel { from: phone.identity().sip, to, bytes };
+        self.dialogs.sent(place, &message);
+        if message.method() == Some("INVITE") {
+            self.begun.insert(format!("{}{}", message.header("Call-ID"), message.header("CSeq")));
+        }
+        self.said.push((place, message.text().to_owned()));
+        let arrives = self.network.send(self.now, parcel);
+        self.ladder.note(self.now - self.start, name, "tonspur", message.summary(), !arrives);
     }
 
     fn arrive(&mut self, mut parcel: Parcel) {
@@ -308,8 +345,9 @@ impl World {
             }));
         } else {
             let now = self.now;
-            for (_, phone) in &mut self.phones {
+            for (place, (_, phone)) in self.phones.iter_mut().enumerate() {
                 if phone.identity().sip == parcel.to {
+                    self.dialogs.arrived(place, &Received::read(&parcel.bytes));
                     phone.receive(now, &parcel.bytes);
                 } else if phone.identity().rtp == parcel.to {
                     phone.voice.receive(&parcel.bytes);
@@ -318,213 +356,18 @@ impl World {
         }
     }
 
-    fn send_rtp(&mut self, port: PortId, component: Component, to: SocketAddr, bytes: Vec<u8>) {
+    pub(super) fn send_rtp(
+        &mut self,
+        port: PortId,
+        component: Component,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    ) {
         let rtp = self.addresses[&port];
         let from = match component {
             Component::Rtp => rtp,
             Component::Rtcp => SocketAddr::new(rtp.ip(), rtp.port() + 1),
         };
         self.network.deliver(self.now + DELAY, Parcel { from, to, bytes });
-    }
-
-    // ---- the switch ----
-
-    fn handle(&mut self, input: Input<'_>) {
-        let now = self.moment();
-        self.switch.handle(now, input);
-        while let Some(output) = self.switch.poll() {
-            self.carry_out(output);
-        }
-    }
-
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Transmit(transmit) => {
-                let from = self.settings.listener(transmit.flow.listener).advertise;
-                let message = Received::read(&transmit.bytes);
-                if !message.confirmed {
-                    self.unconfirmed.push(message.text().to_owned());
-                }
-                let to = self
-                    .phones
-                    .iter()
-                    .find(|(_, phone)| phone.identity().sip == transmit.flow.remote);
-                let name =
-                    to.map_or_else(|| transmit.flow.remote.to_string(), |(name, _)| name.clone());
-                let parcel = Parcel { from, to: transmit.flow.remote, bytes: transmit.bytes };
-                let arrives = self.network.send(self.now, parcel);
-                self.ladder.note(
-                    self.now - self.start,
-                    "tonspur",
-                    &name,
-                    message.summary(),
-                    !arrives,
-                );
-            }
-            Output::Media(command) => self.command(&command),
-            Output::Store(id, entry) => self.journal.append(self.now, id, entry),
-            Output::Find(query) => self.pages.push_back(self.journal.find(query)),
-            Output::Purge(order) => self.purged.push_back(order.recording()),
-            Output::Reply(request, reply) => drop(self.replies.insert(request, reply)),
-            Output::Log(_) | Output::Close(_) | Output::Stopped => {}
-        }
-    }
-
-    fn command(&mut self, command: &Command) {
-        let now = self.now;
-        match command {
-            Command::Open { port, near: _, address, ssrc } => {
-                let rtp = SocketAddr::new(*address, self.next_port);
-                self.next_port += 2;
-                self.ports.insert(rtp, (*port, Component::Rtp));
-                self.ports
-                    .insert(SocketAddr::new(*address, rtp.port() + 1), (*port, Component::Rtcp));
-                self.addresses.insert(*port, rtp);
-                self.relay.open(now, *port, *ssrc);
-                self.events.push_back(media::Event::Opened { port: *port, rtp });
-            }
-            Command::Tap { recording, customer, agent } => {
-                let (tap, listener) = tap::tap(Samples(16_000));
-                self.relay.tap(*recording, *customer, *agent, tap);
-                let recorder = Some(Recorder::new(listener, now));
-                self.recordings.push(Recording {
-                    id: *recording,
-                    recorder,
-                    recorded: false,
-                    ended: None,
-                    samples: Vec::new(),
-                    sealed: false,
-                });
-                self.next_slot = self.next_slot.or(Some(now + SLOT));
-            }
-            Command::Record { recording, path: _ } => {
-                assert!(self.journal.entries().any(|entry| matches!(entry, tonspur::switch::journal::Entry::Armed(armed) if armed.recording == *recording)), "audio reaches the disk before its row");
-                let id = *recording;
-                let recording = self.recording(id);
-                recording.recorded = true;
-                recording.recorder.as_mut().expect("not sealed").arm();
-                if let Some(at) = recording.ended {
-                    self.seal(id, at);
-                }
-            }
-            Command::Silence { recording, reason } => {
-                let reason = *reason;
-                self.recording(*recording)
-                    .recorder
-                    .as_mut()
-                    .expect("not sealed")
-                    .silence(now, reason);
-            }
-            Command::Unsilence { recording } => {
-                self.recording(*recording).recorder.as_mut().expect("not sealed").unsilence(now)
-            }
-            Command::Seal { recording } => {
-                self.relay.untap(*recording);
-                self.seal(*recording, now);
-            }
-            Command::Connect { .. }
-            | Command::Bridge { .. }
-            | Command::Unbridge { .. }
-            | Command::Play { .. }
-            | Command::Stop { .. } => self.relay.command(now, command),
-            Command::Close { port } => {
-                self.relay.command(now, command);
-                let rtp = self.addresses.remove(port).expect("an open port");
-                self.ports.remove(&rtp);
-                self.ports.remove(&SocketAddr::new(rtp.ip(), rtp.port() + 1));
-            }
-        }
-    }
-
-    fn seal(&mut self, id: RecordingId, at: Instant) {
-        let recording = self.recording(id);
-        if !recording.recorded {
-            recording.ended = Some(at);
-            return;
-        }
-        let mut recorder = recording.recorder.take().expect("sealed once");
-        recorder.finish(at, &mut recording.samples);
-        assert!(!recording.sealed, "sealed once");
-        recording.sealed = true;
-        let sealed = Sealed {
-            length: recorder.length(),
-            sha256: [0; 32],
-            bytes: 44 + 2 * recording.samples.len() as u64,
-            silences: recorder.silences().to_vec(),
-            gaps: recorder.gaps().to_vec(),
-            packets: Some(recorder.packets()),
-        };
-        self.events.push_back(media::Event::Sealed { recording: id, sealed });
-    }
-
-    fn recording(&mut self, id: RecordingId) -> &mut Recording {
-        self.recordings.iter_mut().find(|recording| recording.id == id).expect("a tapped recording")
-    }
-
-    fn record(&mut self) {
-        let now = self.now;
-        for recording in &mut self.recordings {
-            if let Some(recorder) = &mut recording.recorder
-                && recording.ended.is_none()
-            {
-                recorder.advance(now, &mut recording.samples);
-                assert!(
-                    recording.recorded || recording.samples.is_empty(),
-                    "samples before the row"
-                );
-            }
-        }
-        let busy = self.recordings.iter().any(|recording| recording.recorder.is_some());
-        self.next_slot = busy.then_some(now + SLOT);
-    }
-
-    // ---- the end ----
-
-    pub(crate) fn crash(&mut self) {
-        self.journal.lose();
-        self.events.clear();
-        self.pages.clear();
-        self.purged.clear();
-        self.relay = Relay::new(Arc::clone(&self.library));
-        self.ports.clear();
-        self.addresses.clear();
-        for recording in &mut self.recordings {
-            recording.recorder = None;
-        }
-        self.ladder.note(self.now - self.start, "tonspur", "tonspur", "", true);
-        let later = self.now + Duration::from_secs(1);
-        while let Some(at) = self.network.deadline().filter(|at| *at <= later) {
-            self.now = at;
-            let _ = self.network.arrived(at);
-        }
-        self.now = later;
-        self.seed += 1;
-        self.switch = Switch::new(
-            self.moment(),
-            self.settings.clone(),
-            self.journal.memory(),
-            [self.seed as u8; 32],
-        );
-        while let Some(output) = self.switch.poll() {
-            self.carry_out(output);
-        }
-    }
-
-    /// Lets every timer run out; nothing may be left of any call.
-    pub(crate) fn settle(&mut self) {
-        self.speak(false);
-        self.advance(Duration::from_secs(80));
-        let mut left = Vec::new();
-        if let Err(open) = self.switch.at_rest() {
-            left.push(open);
-        }
-        if !self.addresses.is_empty() {
-            left.push(format!("media ports {:?}", self.addresses));
-        }
-        if self.recordings.iter().any(|recording| recording.recorder.is_some()) {
-            left.push("a recording that was never sealed".to_owned());
-        }
-        assert!(left.is_empty(), "left behind: {}\n{}", left.join("; "), self.ladder.draw());
-        assert!(self.unconfirmed.is_empty(), "rsip cannot read: {}", self.unconfirmed[0]);
     }
 }
