@@ -575,8 +575,11 @@ impl Phone {
 
     /// Inside the dialog each request has a higher CSeq than the last, but for one that comes again (RFC 3261 §12.2.2).
     fn is_out_of_order(&mut self, request: &Received) -> bool {
+        let ours = self.dialog.local.split_once(";tag=").map(|(_, tag)| tag);
+        let theirs = request.header("To").split_once(";tag=").map(|(_, tag)| tag);
         let inside = request.header("Call-ID") == self.dialog.call_id
-            && request.header("To").contains(";tag=")
+            && theirs.is_some()
+            && theirs == ours
             && !matches!(request.method(), Some("ACK" | "CANCEL"));
         let this = (request.cseq(), request.header("Via").to_owned());
         if !inside || self.dialog.heard.as_ref() == Some(&this) {

@@ -124,24 +124,6 @@ fn a_notice_played_to_its_end_is_a_permit() {
 }
 
 #[test]
-fn a_notice_that_plays_while_the_caller_holds_is_no_permit() {
-    let lab = Lab::new();
-    let bob = lab.agent("bob");
-    let caller = lab.carrier("north");
-    caller.invites("+4930555011").expects("200 OK").acks();
-    for direction in ["sendonly", "sendrecv"] {
-        lab.advance(ms(500));
-        caller.reinvites(direction).expects("200 OK").acks();
-    }
-    bob.rings(secs(20)).answers();
-    lab.talk(secs(2));
-    caller.hangs_up();
-    bob.is_hung_up();
-    assert_eq!(lab.recordings(), vec![]);
-    assert!(lab.cdrs()[0].unrecorded.is_some());
-}
-
-#[test]
 fn an_agent_who_has_not_agreed_is_not_recorded() {
     let lab = Lab::new();
     let carol = lab.agent("carol");

@@ -96,7 +96,7 @@ fn an_agent_gone_in_mid_call_is_missed_by_its_silence() {
     caller.expects("BYE");
     lab.settles();
     let cdr = &lab.cdrs()[0];
-    assert_eq!(cdr.end_cause.as_deref(), Some("no audio"));
+    assert_eq!(cdr.end_cause.as_deref(), Some("no audio from the agent"));
     let [recording] = &lab.recordings()[..] else { panic!("one recording") };
     assert!(recording.sealed && (12.0..14.0).contains(&recording.seconds()));
     assert_ladder!(lab);

@@ -43,6 +43,8 @@ fn a_recording_ends_with_its_conversation_however_late_its_row_is() {
     lab.talk(secs(10));
     caller.hangs_up();
     bob.is_hung_up();
+    lab.advance(secs(50));
+    lab.journal_takes(ms(2));
     lab.settles();
     let [recording] = &lab.recordings()[..] else { panic!("one recording") };
     assert!(recording.sealed);
