@@ -15,11 +15,11 @@ use super::headers::Name;
 use super::ids::Ids;
 use super::message::{Lexed, Malformed, Message, Method, Status};
 use super::outgoing::Outgoing;
+use crate::wire::address::is_host;
 use crate::wire::flow::{self, Datagram, Flow, ListenerId, Transmit, Transport};
 use agenda::{Agenda, Subject};
 pub use checks::ALLOW;
 use clients::Clients;
-pub(in crate::wire::sip) use routing::is_host;
 use servers::Servers;
 
 /// Most transactions at a time, lingering ones included: 2,000 calls a second leave 200,000. Beyond it new requests get a
