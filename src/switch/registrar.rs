@@ -117,7 +117,11 @@ impl Registrar {
                         cseq: request.cseq().number,
                         user_agent: user_agent.chars().take(LONGEST_AGENT).collect(),
                     };
-                    self.forget(aor, &contact);
+                    // The same contact in other words is another row of the journal's.
+                    let known = self.forget(aor, &contact);
+                    if let Some(contact) = known.filter(|known| *known != binding.contact) {
+                        outbox.store(Entry::Unbound { aor: aor.to_owned(), contact });
+                    }
                     outbox.store(Entry::Bound(binding.clone()));
                     self.insert(Bound { binding, contact, until: now.instant + life });
                 }
