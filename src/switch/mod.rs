@@ -71,6 +71,10 @@ pub enum Input<'a> {
     Purged(RecordingId),
     /// It could not be deleted.
     PurgeFailed(RecordingId, String),
+    /// The journal is too far behind to take in new calls: they are put off.
+    JournalBehind,
+    /// It is not any more.
+    JournalCaughtUp,
     /// An admin asks.
     Control(control::RequestId, control::Request),
 }
@@ -198,6 +202,8 @@ impl Switch {
                 self.outbox.log(log::Fact::PurgeFailed { recording, cause: cause.clone() });
                 self.retention.purge_failed(now, recording, cause);
             }
+            Input::JournalBehind => self.endpoint.put_off_calls(),
+            Input::JournalCaughtUp => self.endpoint.take_calls(),
             Input::Control(id, request) => self.control(now, id, request),
         }
         self.settle(now);

@@ -174,6 +174,33 @@ fn an_old_backlog_takes_no_new_calls() {
 }
 
 #[test]
+fn calls_that_are_put_off_are_new_ones() {
+    let mut rig = Rig::new();
+    let served = Ask::new("INVITE");
+    rig.hears(phone(), &served.text());
+    let (server, request) = rig.request();
+    rig.answers(server, &request, 180);
+    let ringing = rig.one();
+    rig.endpoint.put_off_calls();
+    rig.hears(phone(), &served.text());
+    assert_eq!(rig.one(), ringing, "a repetition gets its last answer");
+    let new = Ask { cseq: 9, ..served.branch("z9hG4bKtwo") };
+    let refusal = refused(&mut rig, &new.text());
+    assert!(refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+    let seconds: u32 = header(&refusal, "Retry-After").parse().expect("seconds");
+    assert!((2..12).contains(&seconds));
+    assert_eq!(refused(&mut rig, &new.text()), refusal);
+    rig.hears(phone(), &Ask::new("INVITE").to_tag("x").branch("z9hG4bKre").text());
+    rig.hears(phone(), &Ask::new("REGISTER").text());
+    assert_eq!(rig.told().len(), 2, "what is up goes on");
+    rig.endpoint.take_calls();
+    rig.hears(phone(), &new.text());
+    assert_eq!(rig.told().len(), 1);
+    rig.answers(server, &request, 486);
+    rig.endpoint.most = 0;
+}
+
+#[test]
 fn a_dismissed_request_leaves_no_trace() {
     let mut rig = Rig::new();
     let register = Ask::new("REGISTER").text();
