@@ -19,6 +19,7 @@ pub mod retention;
 pub mod routing;
 pub mod settings;
 mod trunk;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -42,6 +43,7 @@ use registrar::Registrar;
 use retention::Retention;
 use settings::Settings;
 use trunk::Trunks;
+use watch::Watch;
 
 /// This moment, twice: for timers and for records. They are taken together; neither can be computed from the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +113,7 @@ pub struct Switch {
     settings: Settings,
     endpoint: Endpoint,
     guard: Guard,
+    watch: Watch,
     ids: Ids,
     outbox: Outbox,
     registrar: Registrar,
@@ -169,6 +172,7 @@ impl Switch {
             settings,
             endpoint,
             guard,
+            watch: Watch::default(),
             ids,
             outbox,
             registrar,
@@ -231,6 +235,7 @@ impl Switch {
             alarm,
             self.endpoint.deadline(),
             self.registrar.deadline(),
+            self.watch.deadline(),
             self.agents.deadline(),
             self.retention.deadline(),
         ]
@@ -270,6 +275,7 @@ impl Switch {
     fn timeout(&mut self, now: Now) {
         self.endpoint.timeout(now.instant);
         self.registrar.timeout(now.instant, &mut self.outbox);
+        self.watch.timeout(now.instant, &mut self.outbox);
         if self.agents.timeout(now.instant) {
             self.lines = Lines::Changed;
         }

@@ -93,7 +93,8 @@ impl Switch {
             Err(Refusal::Missing) => false,
             Err(Refusal::Stale) => true,
             Err(Refusal::Wrong) => {
-                self.outbox.log(Fact::AuthenticationFailed { source: flow.remote, method });
+                let fact = Fact::AuthenticationFailed { source: flow.remote, method };
+                self.watch.tell(now.instant, source, fact, &mut self.outbox);
                 false
             }
         };
@@ -112,6 +113,10 @@ impl Switch {
         flow: Flow,
         answer: Answer<'_>,
     ) -> Result<Outgoing, Outgoing> {
+        // Phones live behind the other door; carriers have no AOR here.
+        if self.settings.listener(flow.listener).profile == Profile::External {
+            return Err(self.stranger(now, flow, answer));
+        }
         if !matches!(request.to().uri.scheme(), Scheme::Sip | Scheme::Sips) {
             return Err(answer(Status::of(400)).reason("To is no address of record"));
         }
@@ -147,8 +152,7 @@ impl Switch {
             return Ok(Caller { party: Party::Trunk(trunk.name.clone()), number, name });
         }
         if self.settings.listener(flow.listener).profile == Profile::External {
-            self.outbox.log(Fact::StrangerRefused { source: flow.remote });
-            return Err(answer(Status::of(403)));
+            return Err(self.stranger(now, flow, answer));
         }
         // What the phone says of itself counts for nothing: the number and name are the proven user's.
         let extension = self.authenticate(now, request, flow, "INVITE", answer)?;
@@ -158,6 +162,13 @@ impl Switch {
             number: Some(Redacted::new(extension)),
             name,
         })
+    }
+
+    /// The carriers' door stays shut.
+    fn stranger(&mut self, now: Now, flow: Flow, answer: Answer<'_>) -> Outgoing {
+        let fact = Fact::StrangerRefused { source: flow.remote };
+        self.watch.tell(now.instant, flow.remote.ip(), fact, &mut self.outbox);
+        answer(Status::of(403))
     }
 
     // ---- calls ----
