@@ -36,23 +36,34 @@ impl Switch {
                 }
             };
         }
-        // Answers outside a dialog carry a tag too (RFC 3261 §8.2.6.2); one of chance will do.
-        let tag = self.ids.tag();
+        // Answers outside a dialog carry a tag too (RFC 3261 §8.2.6.2).
+        let tag = self.endpoint.tag(&request);
         let answer = |status: Status| Outgoing::response(status, &request, Some(&tag));
-        let served = match request.method() {
+        let answered = match request.method() {
             Some(Method::Invite) => match self.caller(now, &request, flow, &answer) {
-                Err(response) => Err(response),
                 Ok(caller) => match self.invited(caller, &request, &answer) {
                     Ok(planned) => return self.begin(now, planned, server, request, flow),
                     Err(response) => Ok(response),
                 },
+                Err(response) => Err(response),
             },
             Some(Method::Register) => self.register(now, &request, flow, &answer),
             Some(Method::Options) => Err(self.options(&answer)),
             Some(Method::Bye | Method::Info | Method::Update) => Err(answer(Status::of(481))),
-            _ => Err(answer(Status::of(405)).header(Name::Allow, ALLOW)),
+            Some(
+                Method::Ack
+                | Method::Cancel
+                | Method::Prack
+                | Method::Subscribe
+                | Method::Notify
+                | Method::Refer
+                | Method::Message
+                | Method::Publish
+                | Method::Other(_),
+            )
+            | None => Err(answer(Status::of(405)).header(Name::Allow, ALLOW)),
         };
-        match served {
+        match answered {
             Ok(response) => self.endpoint.respond(now.instant, server, response),
             // Whoever has proven nothing gets one packet for one packet, and no memory of ours.
             Err(response) => self.endpoint.dismiss(server, response),

@@ -141,7 +141,7 @@ impl Leg {
         request: Message,
         flow: Flow,
     ) -> Leg {
-        let tag = desk.ids.tag();
+        let tag = desk.endpoint.dialog_tag(server);
         let listener = desk.settings.listener(flow.listener);
         let dialog = Dialog::answering(&request, flow, listener.reach, &tag, desk.contact(flow));
         let state = State::Invited { server, request: Box::new(request), answer: None };

@@ -225,8 +225,18 @@ impl Endpoint {
         self.settle();
     }
 
-    /// Answers a request finally and forgets it at once: for challenges, so that a flood of requests without credentials costs no
-    /// memory. Should the request come again, it is a new one.
+    /// The To tag for an answer outside any dialog: the same whenever the request comes again (RFC 3261 §8.2.7).
+    pub fn tag(&self, request: &Message) -> String {
+        self.servers.tag(request)
+    }
+
+    /// The To tag of the dialog that an INVITE begins, never given twice. The answer to its CANCEL carries it too (RFC 3261 §9.2).
+    pub fn dialog_tag(&self, server: ServerId) -> String {
+        self.servers.dialog_tag(server)
+    }
+
+    /// Answers a request finally and forgets it at once: for whoever has proven nothing, so that a flood of such requests costs no
+    /// memory. Should the request come again, it is a new one; [`Endpoint::tag`] makes the answer the same.
     pub fn dismiss(&mut self, server: ServerId, response: Outgoing) {
         self.servers.dismiss(server, response, &mut self.outbox);
         self.settle();
