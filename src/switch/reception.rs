@@ -4,7 +4,7 @@ use super::call::desk::Desk;
 use super::call::{Call, Caller, LegId, Party};
 use super::log::Fact;
 use super::routing::{self, Plan, Target};
-use super::settings::{self, Profile};
+use super::settings::{self, Profile, Settings};
 use super::trunk::Trunks;
 use super::{Now, Stopping, Switch};
 use crate::redacted::Redacted;
@@ -72,12 +72,7 @@ impl Switch {
 
     fn options(&self, answer: Answer<'_>) -> Outgoing {
         let status = if self.stopping == Stopping::No { 200 } else { 503 };
-        answer(Status::of(status))
-            .header(Name::Allow, ALLOW)
-            .header(Name::Accept, "application/sdp")
-            .header(Name::AcceptEncoding, "identity")
-            .header(Name::AcceptLanguage, &self.settings.language)
-            .header(Name::Supported, "")
+        capable(answer(Status::of(status)), &self.settings)
     }
 
     // ---- proof ----
@@ -268,6 +263,16 @@ impl Switch {
         }
         Ok((plan, number))
     }
+}
+
+/// An answer to OPTIONS, with what we can do (RFC 3261 §11.2).
+pub(super) fn capable(answer: Outgoing, settings: &Settings) -> Outgoing {
+    answer
+        .header(Name::Allow, ALLOW)
+        .header(Name::Accept, "application/sdp")
+        .header(Name::AcceptEncoding, "identity")
+        .header(Name::AcceptLanguage, &settings.language)
+        .header(Name::Supported, "")
 }
 
 #[cfg(test)]

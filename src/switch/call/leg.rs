@@ -15,7 +15,7 @@ use crate::switch::settings::Profile;
 use crate::wire::flow::Flow;
 use crate::wire::sdp::negotiation::{Agreed, Direction, Session};
 use crate::wire::sip::dialog::Dialog;
-use crate::wire::sip::endpoint::{ALLOW, ClientId, ServerId};
+use crate::wire::sip::endpoint::{ALLOW, ClientId, ServerId, is_optional};
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::outgoing::Outgoing;
@@ -243,13 +243,17 @@ impl Leg {
             desk.ids.long() >> 1,
             desk.settings.rtp.codecs.clone(),
         ));
-        if let State::Invited { request, answer, .. } = &mut self.state
-            && !request.body().is_empty()
-        {
-            let offer = request.body_of(SDP).ok_or(Status::of(415))?;
-            let (text, _) = session.answer(offer, self.wanted).map_err(|_| Status::of(488))?;
-            *answer = Some(text);
-            self.connect(desk);
+        if let State::Invited { request, answer, .. } = &mut self.state {
+            match request.body_of(SDP) {
+                Some(offer) => {
+                    let answered = session.answer(offer, self.wanted);
+                    *answer = Some(answered.map_err(|_| Status::of(488))?.0);
+                    self.connect(desk);
+                }
+                // What may be ignored is (RFC 3261 §20.11): we make the offer.
+                None if request.body().is_empty() || is_optional(request) => {}
+                None => return Err(Status::of(415)),
+            }
         }
         Ok(())
     }
