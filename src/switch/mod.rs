@@ -31,7 +31,7 @@ use crate::wire::sip::auth::Guard;
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::endpoint::{self, ClientId, Endpoint};
 use crate::wire::sip::ids::Ids;
-use crate::wire::sip::message::Method;
+use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::uri::Uri;
 use agent::Agents;
 use call::desk::{Desk, Keys, News};
@@ -197,7 +197,7 @@ impl Switch {
         match input {
             Input::Timeout => self.timeout(now),
             Input::Datagram(datagram) => self.endpoint.receive(now.instant, datagram),
-            Input::Flow(event) => self.endpoint.flow_event(now.instant, event),
+            Input::Flow(event) => self.endpoint.flow_event(event),
             Input::Media(event) => self.media(now, event),
             Input::Stored(entry) => self.stored(now, entry),
             Input::Found(page) => self.retention.found(now, page),
@@ -369,12 +369,12 @@ impl Switch {
                 self.request(now, server, request, flow)
             }
             Event::Acknowledged { server, ack } => {
-                if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
+                if let Some((call, leg)) = self.keys.concluded(server) {
                     self.with(now, call, |call, desk| call.acknowledged(desk, leg, server, &ack));
                 }
             }
             Event::Unacknowledged { server } => {
-                if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
+                if let Some((call, leg)) = self.keys.concluded(server) {
                     self.with(now, call, |call, desk| call.unacknowledged(desk, leg, server));
                 }
             }
@@ -384,22 +384,54 @@ impl Switch {
                 }
             }
             Event::Response { client, response, flow } => {
-                if let Some((call, leg)) = self.keys.clients.get(&client).copied() {
+                let is_final = response.status().is_some_and(|status| !status.is_provisional());
+                let known = match is_final {
+                    true => self.keys.answered(client),
+                    false => self.keys.clients.get(&client).copied(),
+                };
+                if let Some((call, leg)) = known {
                     self.with(now, call, |call, desk| {
                         call.response(desk, leg, client, &response, flow)
                     });
-                } else if response.status().is_some_and(|status| !status.is_provisional()) {
+                } else if response.status().is_some_and(Status::is_success)
+                    && response.cseq().method == Method::Invite
+                {
+                    self.leave(now, client, &response, flow);
+                } else if is_final {
                     self.farewell(client);
                 }
             }
             Event::Failed { client, status } => {
-                if let Some((call, leg)) = self.keys.clients.get(&client).copied() {
+                if let Some((call, leg)) = self.keys.answered(client) {
                     self.with(now, call, |call, desk| call.failed(desk, leg, client, status));
                 } else {
                     self.farewell(client);
                 }
             }
         }
+    }
+
+    /// A 2xx of one more fork, after another had the first word: acknowledged and left (RFC 3261 §13.2.2.4), whether its call still is
+    /// or not.
+    fn leave(&mut self, now: Now, client: ClientId, response: &Message, flow: Flow) {
+        let listener = self.settings.listener(flow.listener);
+        let contact = Uri::sip(None, listener.advertise);
+        let number = response.cseq().number;
+        let mut dialog = Dialog::calling(
+            response.call_id(),
+            response.from().clone(),
+            response.to().clone(),
+            response.to().uri.clone(),
+            Vec::new(),
+            flow,
+            listener.reach,
+            contact,
+            (number + 1) & 0x7fff_ffff,
+        );
+        dialog.establish(response, flow);
+        self.endpoint.acknowledge(client, dialog.flow(), dialog.ack(number));
+        let bye = dialog.request(&Method::Bye);
+        self.endpoint.request(now.instant, dialog.flow(), bye);
     }
 
     fn farewell(&mut self, client: ClientId) {

@@ -111,7 +111,7 @@ impl Switch {
         }))
     }
 
-    /// The answer to a REGISTER: `Err` to whoever has proven nothing.
+    /// The answer to a REGISTER: `Err` to somebody who has proven nothing.
     fn register(
         &mut self,
         now: Now,

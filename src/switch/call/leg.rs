@@ -57,6 +57,8 @@ pub(super) struct Leg {
     wanted: Direction,
     told: Direction,
     presence: Presence,
+    /// The request inside the dialog that answers a challenge; the next challenge is not answered.
+    authorised: Option<ClientId>,
     /// Whether the journal has this dialog.
     remembered: bool,
 }
@@ -199,6 +201,7 @@ impl Leg {
             wanted: Direction::SendRecv,
             told: Direction::SendRecv,
             presence: Presence::Heard,
+            authorised: None,
             remembered: false,
         }
     }
@@ -332,17 +335,13 @@ impl Leg {
     ) -> Result<(), Status> {
         let offered = match self.state {
             State::Answered { server, offered, then } if server == acked => {
-                desk.keys.answered(server, self.call);
                 if then == Then::Bye {
                     self.bye(desk, None);
                     return Ok(());
                 }
                 offered
             }
-            State::Up(Exchange::Theirs { server, offered }) if server == acked => {
-                desk.keys.answered(server, self.call);
-                offered
-            }
+            State::Up(Exchange::Theirs { server, offered }) if server == acked => offered,
             _ => return Ok(()),
         };
         self.state = State::Up(Exchange::Idle);

@@ -185,8 +185,7 @@ impl Endpoint {
 
     /// A connection closed or an address turned out to be unreachable: client transactions on it fail with 503, but for an INVITE
     /// that rings where a connection closed.
-    pub fn flow_event(&mut self, now: Instant, event: flow::Event) {
-        let _ = now;
+    pub fn flow_event(&mut self, event: flow::Event) {
         match event {
             flow::Event::Closed(flow) => {
                 self.clients.closed(flow, &mut self.outbox);
@@ -207,8 +206,7 @@ impl Endpoint {
     }
 
     /// Sends the ACK of a 2xx, and again whenever that 2xx is repeated. `flow` is the dialog's.
-    pub fn acknowledge(&mut self, now: Instant, client: ClientId, flow: Flow, ack: Outgoing) {
-        let _ = now;
+    pub fn acknowledge(&mut self, client: ClientId, flow: Flow, ack: Outgoing) {
         self.clients.acknowledge(client, flow, &ack, &mut self.outbox);
     }
 
