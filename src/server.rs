@@ -1,7 +1,6 @@
 //! The running switch: everything opened in order, one task that owns [`Switch`], and everything closed in order.
 
 mod facts;
-mod overload;
 mod promises;
 mod start;
 mod turn;

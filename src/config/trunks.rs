@@ -10,6 +10,7 @@ use super::listeners::meets;
 use super::{address, name};
 use crate::redacted::Redacted;
 use crate::switch::settings::{Credentials, Gateway, Listener, Source, Trunk};
+use crate::wire::address::is_host;
 use crate::wire::flow::Transport;
 
 /// Reads the trunks, by name.
@@ -77,9 +78,7 @@ fn gateway_of(
     }
     let address = section.parsed("address", |text| {
         let address = address::socket(text, 5060)?;
-        let host = address.ip();
-        let broadcast = matches!(host, std::net::IpAddr::V4(v4) if v4.is_broadcast());
-        if host.is_unspecified() || host.is_multicast() || broadcast || address.port() == 0 {
+        if !is_host(address.ip()) || address.port() == 0 {
             return Err("is the address of one host, with a port that is not 0".to_owned());
         }
         Ok(address)

@@ -5,10 +5,16 @@ use crate::switch::log::Fact;
 pub(super) fn write(fact: &Fact) {
     match fact {
         Fact::AuthenticationFailed { source, method } => {
-            tracing::warn!(security = "auth_failed", src = %source.ip(), port = source.port(), method);
+            tracing::warn!(security = "auth_failed", src = %source.ip().to_canonical(), port = source.port(), method);
         }
         Fact::StrangerRefused { source } => {
-            tracing::warn!(security = "stranger_refused", src = %source.ip(), port = source.port());
+            tracing::warn!(security = "stranger_refused", src = %source.ip().to_canonical(), port = source.port());
+        }
+        Fact::MoreAttempts { source: Some(source), count } => {
+            tracing::warn!(security = "more_attempts", src = %source, count);
+        }
+        Fact::MoreAttempts { source: None, count } => {
+            tracing::warn!(security = "more_attempts", src = "many", count);
         }
         Fact::CallStarted { call, route } => tracing::info!(event = "call_started", %call, %route),
         Fact::CallRefused { status, why } => {

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::promises::Promises;
-use super::{CLOSING, Fault, GOODBYE, facts, overload};
+use super::{CLOSING, Fault, GOODBYE, facts};
 use crate::io::clock::Clock;
 use crate::io::control::Asked;
 use crate::io::process;
@@ -68,7 +68,8 @@ pub(super) struct Rest {
     deadline: Option<Instant>,
     stopped: bool,
     promises: Promises,
-    refused: u64,
+    /// Whether the switch has heard that the journal is behind, and the log when.
+    behind: bool,
     told: Option<Instant>,
 }
 
@@ -164,45 +165,35 @@ impl Turn {
             match arrival {
                 Arrival::Flow(event) => self.handle(Input::Flow(event)),
                 Arrival::Message(message) => {
-                    if let Some(refusal) = self.refusal(&message) {
-                        self.sockets.send(refusal);
-                    } else {
-                        self.handle(Input::Datagram(Datagram {
-                            flow: message.flow,
-                            received: message.received,
-                            bytes: &message.bytes,
-                            broken: message.broken,
-                        }));
+                    // Asked only when a new call may come: it takes a lock.
+                    if message.bytes.starts_with(b"INVITE ") {
+                        self.weigh_journal();
                     }
+                    self.handle(Input::Datagram(Datagram {
+                        flow: message.flow,
+                        received: message.received,
+                        bytes: &message.bytes,
+                        broken: message.broken,
+                    }));
                     self.sockets.recycle(message);
                 }
             }
         }
     }
 
-    /// What to answer a new call with while the journal is too far behind to take it in. (A backlog of messages is the endpoint's
-    /// to refuse.)
-    fn refusal(
-        &mut self,
-        message: &crate::io::sockets::Message,
-    ) -> Option<crate::wire::flow::Transmit> {
-        // Asked only for what may be a new call: it takes a lock.
-        if !message.bytes.starts_with(b"INVITE ") || !self.journal.is_strained() {
-            return None;
+    /// Tells the switch when the journal falls too far behind to take in new calls, and when it has caught up.
+    fn weigh_journal(&mut self) {
+        let behind = self.journal.is_strained();
+        if behind != self.rest.behind {
+            self.rest.behind = behind;
+            self.handle(if behind { Input::JournalBehind } else { Input::JournalCaughtUp });
         }
-        let refusal = overload::refusal(message)?;
-        self.rest.refused += 1;
         let now = self.clock.now().instant;
         let quiet = self.rest.told.is_some_and(|told| now.duration_since(told) < TELL_AGAIN);
-        if !quiet {
+        if behind && !quiet {
             self.rest.told = Some(now);
-            tracing::warn!(
-                event = "journal_behind",
-                refused = self.rest.refused,
-                unwritten = self.journal.waiting()
-            );
+            tracing::warn!(event = "journal_behind", unwritten = self.journal.waiting());
         }
-        Some(refusal)
     }
 
     fn take_heard(&mut self) {

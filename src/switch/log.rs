@@ -1,6 +1,6 @@
 //! What is worth a line in the log: facts, which the server writes down. None holds anybody's number or name.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::journal::CallId;
 use crate::media::RecordingId;
@@ -16,10 +16,17 @@ pub enum Fact {
         /// For what: `REGISTER`, `INVITE`.
         method: &'static str,
     },
-    /// For the security log: a call from an address that is no trunk.
+    /// For the security log: a call or a registration at the carriers' door, from an address that is no trunk.
     StrangerRefused {
         /// Who tried.
         source: SocketAddr,
+    },
+    /// For the security log: attempts of the last minute that got no line of their own.
+    MoreAttempts {
+        /// Whose: an IPv4 address or an IPv6 /64; `None`: of more sources than are told apart.
+        source: Option<IpAddr>,
+        /// How many.
+        count: u64,
     },
     /// A call was taken in.
     CallStarted {

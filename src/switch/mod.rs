@@ -19,6 +19,7 @@ pub mod retention;
 pub mod routing;
 pub mod settings;
 mod trunk;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -30,7 +31,7 @@ use crate::wire::sip::auth::Guard;
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::endpoint::{self, ClientId, Endpoint};
 use crate::wire::sip::ids::Ids;
-use crate::wire::sip::message::Method;
+use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::uri::Uri;
 use agent::Agents;
 use call::desk::{Desk, Keys, News};
@@ -42,6 +43,7 @@ use registrar::Registrar;
 use retention::Retention;
 use settings::Settings;
 use trunk::Trunks;
+use watch::Watch;
 
 /// This moment, twice: for timers and for records. They are taken together; neither can be computed from the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +73,10 @@ pub enum Input<'a> {
     Purged(RecordingId),
     /// It could not be deleted.
     PurgeFailed(RecordingId, String),
+    /// The journal is too far behind to take in new calls: they are put off.
+    JournalBehind,
+    /// It is not any more.
+    JournalCaughtUp,
     /// An admin asks.
     Control(control::RequestId, control::Request),
 }
@@ -107,6 +113,7 @@ pub struct Switch {
     settings: Settings,
     endpoint: Endpoint,
     guard: Guard,
+    watch: Watch,
     ids: Ids,
     outbox: Outbox,
     registrar: Registrar,
@@ -165,6 +172,7 @@ impl Switch {
             settings,
             endpoint,
             guard,
+            watch: Watch::default(),
             ids,
             outbox,
             registrar,
@@ -189,7 +197,7 @@ impl Switch {
         match input {
             Input::Timeout => self.timeout(now),
             Input::Datagram(datagram) => self.endpoint.receive(now.instant, datagram),
-            Input::Flow(event) => self.endpoint.flow_event(now.instant, event),
+            Input::Flow(event) => self.endpoint.flow_event(event),
             Input::Media(event) => self.media(now, event),
             Input::Stored(entry) => self.stored(now, entry),
             Input::Found(page) => self.retention.found(now, page),
@@ -198,6 +206,8 @@ impl Switch {
                 self.outbox.log(log::Fact::PurgeFailed { recording, cause: cause.clone() });
                 self.retention.purge_failed(now, recording, cause);
             }
+            Input::JournalBehind => self.endpoint.put_off_calls(),
+            Input::JournalCaughtUp => self.endpoint.take_calls(),
             Input::Control(id, request) => self.control(now, id, request),
         }
         self.settle(now);
@@ -225,6 +235,7 @@ impl Switch {
             alarm,
             self.endpoint.deadline(),
             self.registrar.deadline(),
+            self.watch.deadline(),
             self.agents.deadline(),
             self.retention.deadline(),
         ]
@@ -264,6 +275,7 @@ impl Switch {
     fn timeout(&mut self, now: Now) {
         self.endpoint.timeout(now.instant);
         self.registrar.timeout(now.instant, &mut self.outbox);
+        self.watch.timeout(now.instant, &mut self.outbox);
         if self.agents.timeout(now.instant) {
             self.lines = Lines::Changed;
         }
@@ -357,12 +369,12 @@ impl Switch {
                 self.request(now, server, request, flow)
             }
             Event::Acknowledged { server, ack } => {
-                if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
+                if let Some((call, leg)) = self.keys.concluded(server) {
                     self.with(now, call, |call, desk| call.acknowledged(desk, leg, server, &ack));
                 }
             }
             Event::Unacknowledged { server } => {
-                if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
+                if let Some((call, leg)) = self.keys.concluded(server) {
                     self.with(now, call, |call, desk| call.unacknowledged(desk, leg, server));
                 }
             }
@@ -372,22 +384,54 @@ impl Switch {
                 }
             }
             Event::Response { client, response, flow } => {
-                if let Some((call, leg)) = self.keys.clients.get(&client).copied() {
+                let is_final = response.status().is_some_and(|status| !status.is_provisional());
+                let known = match is_final {
+                    true => self.keys.answered(client),
+                    false => self.keys.clients.get(&client).copied(),
+                };
+                if let Some((call, leg)) = known {
                     self.with(now, call, |call, desk| {
                         call.response(desk, leg, client, &response, flow)
                     });
-                } else if response.status().is_some_and(|status| !status.is_provisional()) {
+                } else if response.status().is_some_and(Status::is_success)
+                    && response.cseq().method == Method::Invite
+                {
+                    self.leave(now, client, &response, flow);
+                } else if is_final {
                     self.farewell(client);
                 }
             }
             Event::Failed { client, status } => {
-                if let Some((call, leg)) = self.keys.clients.get(&client).copied() {
+                if let Some((call, leg)) = self.keys.answered(client) {
                     self.with(now, call, |call, desk| call.failed(desk, leg, client, status));
                 } else {
                     self.farewell(client);
                 }
             }
         }
+    }
+
+    /// A 2xx of one more fork, after another had the first word: acknowledged and left (RFC 3261 §13.2.2.4), whether its call still is
+    /// or not.
+    fn leave(&mut self, now: Now, client: ClientId, response: &Message, flow: Flow) {
+        let listener = self.settings.listener(flow.listener);
+        let contact = Uri::sip(None, listener.advertise);
+        let number = response.cseq().number;
+        let mut dialog = Dialog::calling(
+            response.call_id(),
+            response.from().clone(),
+            response.to().clone(),
+            response.to().uri.clone(),
+            Vec::new(),
+            flow,
+            listener.reach,
+            contact,
+            (number + 1) & 0x7fff_ffff,
+        );
+        dialog.establish(response, flow);
+        self.endpoint.acknowledge(client, dialog.flow(), dialog.ack(number));
+        let bye = dialog.request(&Method::Bye);
+        self.endpoint.request(now.instant, dialog.flow(), bye);
     }
 
     fn farewell(&mut self, client: ClientId) {

@@ -4,7 +4,7 @@ use super::call::desk::Desk;
 use super::call::{Call, Caller, LegId, Party};
 use super::log::Fact;
 use super::routing::{self, Plan, Target};
-use super::settings::{self, Profile};
+use super::settings::{self, Profile, Settings};
 use super::trunk::Trunks;
 use super::{Now, Stopping, Switch};
 use crate::redacted::Redacted;
@@ -36,23 +36,34 @@ impl Switch {
                 }
             };
         }
-        // Answers outside a dialog carry a tag too (RFC 3261 §8.2.6.2); one of chance will do.
-        let tag = self.ids.tag();
+        // Answers outside a dialog carry a tag too (RFC 3261 §8.2.6.2).
+        let tag = self.endpoint.tag(&request);
         let answer = |status: Status| Outgoing::response(status, &request, Some(&tag));
-        let served = match request.method() {
+        let answered = match request.method() {
             Some(Method::Invite) => match self.caller(now, &request, flow, &answer) {
-                Err(response) => Err(response),
                 Ok(caller) => match self.invited(caller, &request, &answer) {
                     Ok(planned) => return self.begin(now, planned, server, request, flow),
                     Err(response) => Ok(response),
                 },
+                Err(response) => Err(response),
             },
             Some(Method::Register) => self.register(now, &request, flow, &answer),
             Some(Method::Options) => Err(self.options(&answer)),
             Some(Method::Bye | Method::Info | Method::Update) => Err(answer(Status::of(481))),
-            _ => Err(answer(Status::of(405)).header(Name::Allow, ALLOW)),
+            Some(
+                Method::Ack
+                | Method::Cancel
+                | Method::Prack
+                | Method::Subscribe
+                | Method::Notify
+                | Method::Refer
+                | Method::Message
+                | Method::Publish
+                | Method::Other(_),
+            )
+            | None => Err(answer(Status::of(405)).header(Name::Allow, ALLOW)),
         };
-        match served {
+        match answered {
             Ok(response) => self.endpoint.respond(now.instant, server, response),
             // Whoever has proven nothing gets one packet for one packet, and no memory of ours.
             Err(response) => self.endpoint.dismiss(server, response),
@@ -61,12 +72,7 @@ impl Switch {
 
     fn options(&self, answer: Answer<'_>) -> Outgoing {
         let status = if self.stopping == Stopping::No { 200 } else { 503 };
-        answer(Status::of(status))
-            .header(Name::Allow, ALLOW)
-            .header(Name::Accept, "application/sdp")
-            .header(Name::AcceptEncoding, "identity")
-            .header(Name::AcceptLanguage, &self.settings.language)
-            .header(Name::Supported, "")
+        capable(answer(Status::of(status)), &self.settings)
     }
 
     // ---- proof ----
@@ -93,7 +99,8 @@ impl Switch {
             Err(Refusal::Missing) => false,
             Err(Refusal::Stale) => true,
             Err(Refusal::Wrong) => {
-                self.outbox.log(Fact::AuthenticationFailed { source: flow.remote, method });
+                let fact = Fact::AuthenticationFailed { source: flow.remote, method };
+                self.watch.tell(now.instant, source, fact, &mut self.outbox);
                 false
             }
         };
@@ -104,7 +111,7 @@ impl Switch {
         }))
     }
 
-    /// The answer to a REGISTER: `Err` to whoever has proven nothing.
+    /// The answer to a REGISTER: `Err` to somebody who has proven nothing.
     fn register(
         &mut self,
         now: Now,
@@ -112,6 +119,10 @@ impl Switch {
         flow: Flow,
         answer: Answer<'_>,
     ) -> Result<Outgoing, Outgoing> {
+        // Phones live behind the other door; carriers have no AOR here.
+        if self.settings.listener(flow.listener).profile == Profile::External {
+            return Err(self.stranger(now, flow, answer));
+        }
         if !matches!(request.to().uri.scheme(), Scheme::Sip | Scheme::Sips) {
             return Err(answer(Status::of(400)).reason("To is no address of record"));
         }
@@ -147,8 +158,7 @@ impl Switch {
             return Ok(Caller { party: Party::Trunk(trunk.name.clone()), number, name });
         }
         if self.settings.listener(flow.listener).profile == Profile::External {
-            self.outbox.log(Fact::StrangerRefused { source: flow.remote });
-            return Err(answer(Status::of(403)));
+            return Err(self.stranger(now, flow, answer));
         }
         // What the phone says of itself counts for nothing: the number and name are the proven user's.
         let extension = self.authenticate(now, request, flow, "INVITE", answer)?;
@@ -158,6 +168,13 @@ impl Switch {
             number: Some(Redacted::new(extension)),
             name,
         })
+    }
+
+    /// The carriers' door stays shut.
+    fn stranger(&mut self, now: Now, flow: Flow, answer: Answer<'_>) -> Outgoing {
+        let fact = Fact::StrangerRefused { source: flow.remote };
+        self.watch.tell(now.instant, flow.remote.ip(), fact, &mut self.outbox);
+        answer(Status::of(403))
     }
 
     // ---- calls ----
@@ -246,6 +263,16 @@ impl Switch {
         }
         Ok((plan, number))
     }
+}
+
+/// An answer to OPTIONS, with what we can do (RFC 3261 §11.2).
+pub(super) fn capable(answer: Outgoing, settings: &Settings) -> Outgoing {
+    answer
+        .header(Name::Allow, ALLOW)
+        .header(Name::Accept, "application/sdp")
+        .header(Name::AcceptEncoding, "identity")
+        .header(Name::AcceptLanguage, &settings.language)
+        .header(Name::Supported, "")
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The registrar: RFC 3261 §10.3. Bindings live here, the journal remembers them over a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::Now;
@@ -9,6 +8,7 @@ use super::control::RegistrationRow;
 use super::journal::{Binding, Entry};
 use super::outbox::Outbox;
 use super::settings::Settings;
+use crate::wire::address::is_host;
 use crate::wire::flow::{Flow, Transport};
 use crate::wire::sip::headers::{Address, Contacts, Name};
 use crate::wire::sip::message::{Message, Status};
@@ -117,7 +117,11 @@ impl Registrar {
                         cseq: request.cseq().number,
                         user_agent: user_agent.chars().take(LONGEST_AGENT).collect(),
                     };
-                    self.forget(aor, &contact);
+                    // The same contact in other words is another row of the journal's.
+                    let known = self.forget(aor, &contact);
+                    if let Some(contact) = known.filter(|known| *known != binding.contact) {
+                        outbox.store(Entry::Unbound { aor: aor.to_owned(), contact });
+                    }
                     outbox.store(Entry::Bound(binding.clone()));
                     self.insert(Bound { binding, contact, until: now.instant + life });
                 }
@@ -261,7 +265,7 @@ fn change(
         return Err((Status::of(400), "Contact is no SIP URI"));
     }
     if address.uri.socket_addr().is_some_and(|contact| {
-        unreachable(contact.ip())
+        !is_host(contact.ip())
             || settings
                 .listeners
                 .iter()
@@ -273,13 +277,6 @@ fn change(
         return Err((Status::of(423), "Interval Too Brief"));
     }
     Ok(Change::Bind(address.uri, life.min(settings.registrar.longest)))
-}
-
-/// Addresses at which no single phone can be.
-fn unreachable(address: IpAddr) -> bool {
-    address.is_multicast()
-        || address.is_unspecified()
-        || matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
 }
 
 #[cfg(test)]

@@ -159,17 +159,17 @@ pub struct Source {
 }
 
 impl Source {
-    /// Whether `from` lies within.
+    /// Whether `from` lies within. An IPv4 address is one however it is written: a socket of both families hears 192.0.2.9 as
+    /// ::ffff:192.0.2.9 (RFC 4291 §2.5.5.2).
     pub fn contains(&self, from: SocketAddr) -> bool {
+        // All as IPv6, where IPv4 has 96 bits before its own.
         let whole = |address: IpAddr| match address {
-            IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 96, true),
-            IpAddr::V6(v6) => (u128::from(v6), false),
+            IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
+            IpAddr::V6(v6) => u128::from(v6),
         };
-        let ((ours, four), (theirs, also_four)) = (whole(self.address), whole(from.ip()));
-        let mask =
-            if self.bits == 0 { 0 } else { u128::MAX << (128 - u32::from(self.bits.min(128))) };
-        four == also_four
-            && (ours ^ theirs) & mask == 0
+        let bits = u32::from(self.bits) + if self.address.is_ipv4() { 96 } else { 0 };
+        let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
+        (whole(self.address) ^ whole(from.ip())) & mask == 0
             && self.port.is_none_or(|port| port == from.port())
     }
 }
@@ -340,5 +340,33 @@ impl Settings {
     /// The listener of that number.
     pub fn listener(&self, id: ListenerId) -> &Listener {
         &self.listeners[usize::from(id.0)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_source_is_one_however_it_is_written() {
+        let source = |address: &str, bits| Source {
+            address: address.parse().expect("an address"),
+            bits,
+            port: None,
+        };
+        let from = |address: &str| SocketAddr::new(address.parse().expect("an address"), 5060);
+        for (ours, bits) in [("192.0.2.0", 24), ("::ffff:192.0.2.0", 120)] {
+            let source = source(ours, bits);
+            assert!(source.contains(from("192.0.2.9")));
+            assert!(source.contains(from("::ffff:192.0.2.9")));
+            assert!(!source.contains(from("192.0.3.9")));
+            assert!(!source.contains(from("::ffff:192.0.3.9")));
+            assert!(!source.contains(from("c000:209::")), "whose first bits are alike");
+        }
+        assert!(source("2001:db8::", 32).contains(from("2001:db8::9")));
+        assert!(!source("2001:db8::", 32).contains(from("32.1.13.184")));
+        assert!(source("::", 0).contains(from("2001:db8::9")));
+        assert!(source("192.0.2.9", 32).contains(from("192.0.2.9")));
+        assert!(!source("192.0.2.9", 32).contains(from("192.0.2.8")));
     }
 }

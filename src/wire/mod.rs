@@ -1,5 +1,6 @@
 //! Bytes to meaning and back: knows protocols, no business.
 
+pub mod address;
 pub mod flow;
 pub mod rtp;
 pub mod sdp;

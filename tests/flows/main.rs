@@ -25,6 +25,8 @@
 
 mod calls;
 mod chaos;
+mod dialogs;
+mod door;
 mod endings;
 mod faults;
 mod holds;
@@ -34,4 +36,5 @@ mod questions;
 mod recordings;
 mod restarts;
 mod retention;
+mod strangers;
 mod troubles;

@@ -142,9 +142,18 @@ impl Udp {
                 }
                 None
             }
-            Err(error) => {
+            Err(
+                error @ (rustix::io::Errno::NETUNREACH
+                | rustix::io::Errno::HOSTUNREACH
+                | rustix::io::Errno::CONNREFUSED),
+            ) => {
                 tracing::debug!(event = "udp_unreachable", remote = %transmit.flow.remote, %error);
                 Some(flow::Event::Unreachable(transmit.flow))
+            }
+            // This message cannot go (too long, of another family); that says nothing of the address, which others wait for.
+            Err(error) => {
+                tracing::debug!(event = "udp_not_sent", remote = %transmit.flow.remote, %error);
+                None
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::switch::trunk::Trunks;
 use crate::utc::Utc;
 use crate::wire::flow::{Flow, Transport};
 use crate::wire::sip::auth;
+use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::endpoint::{ClientId, Endpoint, ServerId};
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::ids::Ids;
@@ -81,21 +82,26 @@ impl Keys {
         self.used.entry(leg.0).or_default().push(Transaction::Server(server));
     }
 
-    /// The ACK to our 2xx came: nothing more will of that INVITE.
-    pub(super) fn answered(&mut self, server: ServerId, call: CallId) {
-        self.servers.remove(&server);
-        self.drop_used(Transaction::Server(server), call);
+    /// The final answer to a request of a leg's: nothing more comes for it.
+    pub(crate) fn answered(&mut self, client: ClientId) -> Option<(CallId, LegId)> {
+        let leg = self.clients.remove(&client)?;
+        self.unused(leg.0, |used| matches!(used, Transaction::Client(id) if *id == client));
+        Some(leg)
     }
 
-    /// A request inside a dialog has its final answer, or will have none.
-    pub(super) fn replied(&mut self, client: ClientId, call: CallId) {
-        self.clients.remove(&client);
-        self.drop_used(Transaction::Client(client), call);
+    /// The ACK of a 2xx of ours, or that there is none.
+    pub(crate) fn concluded(&mut self, server: ServerId) -> Option<(CallId, LegId)> {
+        let leg = self.servers.remove(&server)?;
+        self.unused(leg.0, |used| matches!(used, Transaction::Server(id) if *id == server));
+        Some(leg)
     }
 
-    fn drop_used(&mut self, transaction: Transaction, call: CallId) {
+    fn unused(&mut self, call: CallId, is_it: impl Fn(&Transaction) -> bool) {
         if let Some(used) = self.used.get_mut(&call) {
-            used.retain(|known| *known != transaction);
+            used.retain(|transaction| !is_it(transaction));
+            if used.is_empty() {
+                self.used.remove(&call);
+            }
         }
     }
 
@@ -182,20 +188,26 @@ impl Desk<'_> {
         client
     }
 
-    /// The answer to a challenge of a trunk's: to its own gateway, and to nobody else. `uri` is the Request-URI of the request that
-    /// will carry it (RFC 7616 §3.4).
+    /// The answer to a challenge of a trunk's for the next request of `dialog`: to its own gateway, and to nobody else, wherever a
+    /// Contact leads.
     pub(super) fn authorization(
         &mut self,
         party: &Party,
         challenge: &Message,
-        uri: &Uri,
+        method: &Method,
+        dialog: &Dialog,
     ) -> Option<(Name, String)> {
         let Party::Trunk(trunk) = party else { return None };
         let gateway = self.settings.trunks.get(trunk)?.gateway.as_ref()?;
+        if dialog.flow().remote.ip().to_canonical() != gateway.address.ip().to_canonical() {
+            return None;
+        }
         let known_by = gateway.credentials.as_ref()?;
+        // RFC 7616 §3.4: of the request that will carry it.
+        let uri = dialog.request_uri();
         auth::answer(
             challenge,
-            &Method::Invite,
+            method,
             uri.as_str(),
             &known_by.user,
             known_by.password.reveal(),
@@ -208,6 +220,21 @@ impl Desk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_answered_is_forgotten_while_the_call_lives() {
+        let mut keys = Keys::default();
+        let leg = (CallId(7), LegId(0));
+        keys.client(ClientId(1), leg);
+        keys.client(ClientId(2), leg);
+        keys.server(ServerId(1), leg);
+        assert_eq!(keys.answered(ClientId(1)), Some(leg));
+        assert_eq!(keys.answered(ClientId(1)), None);
+        assert_eq!(keys.concluded(ServerId(1)), Some(leg));
+        assert_eq!(keys.used.get(&leg.0).map(Vec::len), Some(1), "the other client");
+        assert_eq!(keys.answered(ClientId(2)), Some(leg));
+        assert!(keys.is_empty());
+    }
 
     #[test]
     fn ids_grow_with_time_and_none_comes_twice() {

@@ -15,7 +15,7 @@ use crate::switch::settings::Profile;
 use crate::wire::flow::Flow;
 use crate::wire::sdp::negotiation::{Agreed, Direction, Session};
 use crate::wire::sip::dialog::Dialog;
-use crate::wire::sip::endpoint::{ALLOW, ClientId, ServerId};
+use crate::wire::sip::endpoint::{ALLOW, ClientId, ServerId, is_optional};
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::outgoing::Outgoing;
@@ -57,6 +57,8 @@ pub(super) struct Leg {
     wanted: Direction,
     told: Direction,
     presence: Presence,
+    /// The request inside the dialog that answers a challenge; the next challenge is not answered.
+    authorised: Option<ClientId>,
     /// Whether the journal has this dialog.
     remembered: bool,
 }
@@ -141,7 +143,7 @@ impl Leg {
         request: Message,
         flow: Flow,
     ) -> Leg {
-        let tag = desk.ids.tag();
+        let tag = desk.endpoint.dialog_tag(server);
         let listener = desk.settings.listener(flow.listener);
         let dialog = Dialog::answering(&request, flow, listener.reach, &tag, desk.contact(flow));
         let state = State::Invited { server, request: Box::new(request), answer: None };
@@ -199,6 +201,7 @@ impl Leg {
             wanted: Direction::SendRecv,
             told: Direction::SendRecv,
             presence: Presence::Heard,
+            authorised: None,
             remembered: false,
         }
     }
@@ -243,13 +246,17 @@ impl Leg {
             desk.ids.long() >> 1,
             desk.settings.rtp.codecs.clone(),
         ));
-        if let State::Invited { request, answer, .. } = &mut self.state
-            && !request.body().is_empty()
-        {
-            let offer = request.body_of(SDP).ok_or(Status::of(415))?;
-            let (text, _) = session.answer(offer, self.wanted).map_err(|_| Status::of(488))?;
-            *answer = Some(text);
-            self.connect(desk);
+        if let State::Invited { request, answer, .. } = &mut self.state {
+            match request.body_of(SDP) {
+                Some(offer) => {
+                    let answered = session.answer(offer, self.wanted);
+                    *answer = Some(answered.map_err(|_| Status::of(488))?.0);
+                    self.connect(desk);
+                }
+                // What may be ignored is (RFC 3261 §20.11): we make the offer.
+                None if request.body().is_empty() || is_optional(request) => {}
+                None => return Err(Status::of(415)),
+            }
         }
         Ok(())
     }
@@ -328,17 +335,13 @@ impl Leg {
     ) -> Result<(), Status> {
         let offered = match self.state {
             State::Answered { server, offered, then } if server == acked => {
-                desk.keys.answered(server, self.call);
                 if then == Then::Bye {
                     self.bye(desk, None);
                     return Ok(());
                 }
                 offered
             }
-            State::Up(Exchange::Theirs { server, offered }) if server == acked => {
-                desk.keys.answered(server, self.call);
-                offered
-            }
+            State::Up(Exchange::Theirs { server, offered }) if server == acked => offered,
             _ => return Ok(()),
         };
         self.state = State::Up(Exchange::Idle);

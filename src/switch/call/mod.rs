@@ -21,13 +21,15 @@ use super::consent::Question;
 use super::control::CallRow;
 use super::journal::{CallDirection, CallId, Cdr, Entry};
 use super::log::Fact;
+use super::reception::capable;
 use super::recording::Recording;
 use super::routing::{Plan, Target};
 use super::settings::{MUSIC, Prompt, RINGBACK};
 use crate::media::{Command, PlayId, Repeat};
 use crate::redacted::Redacted;
 use crate::wire::flow::Flow;
-use crate::wire::sip::endpoint::{ClientId, ServerId};
+use crate::wire::sip::endpoint::{ALLOW, ClientId, ServerId};
+use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::outgoing::Outgoing;
 
@@ -401,11 +403,9 @@ impl Call {
     ) {
         let id = self.id;
         let Some(asked) = self.leg(leg).filter(|leg| leg.owns(request)) else {
-            return desk.endpoint.respond(
-                desk.now.instant,
-                server,
-                Outgoing::response(Status::of(481), request, None),
-            );
+            return desk
+                .endpoint
+                .dismiss(server, Outgoing::response(Status::of(481), request, None));
         };
         debug_assert_eq!(asked.call, id, "legs know their call");
         if let Err(status) = asked.accept(request) {
@@ -428,7 +428,20 @@ impl Call {
                 self.informed(desk, leg, request);
                 ok()
             }
-            _ => ok(),
+            Some(Method::Options) => capable(ok(), desk.settings),
+            Some(
+                Method::Ack
+                | Method::Cancel
+                | Method::Register
+                | Method::Prack
+                | Method::Subscribe
+                | Method::Notify
+                | Method::Refer
+                | Method::Message
+                | Method::Publish
+                | Method::Other(_),
+            )
+            | None => Outgoing::response(Status::of(405), request, None).header(Name::Allow, ALLOW),
         };
         desk.endpoint.respond(desk.now.instant, server, response);
         self.settle_hold(desk);

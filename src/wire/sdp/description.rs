@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 use super::negotiation::{Direction, Refusal};
+use crate::wire::address::is_host;
 use crate::wire::rtp::g711::Codec;
 
 /// More m= lines than this are nobody's telephone call.
@@ -327,10 +328,8 @@ fn literal(text: &str) -> Address {
     let host = text.split('/').next().unwrap_or_default();
     match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(address) if address.is_unspecified() => Address::Unspecified,
-        Ok(address) if address.is_multicast() => Address::Unreachable,
-        Ok(IpAddr::V4(address)) if address.is_broadcast() => Address::Unreachable,
-        Ok(address) => Address::Unicast(address),
-        Err(_) => Address::Unreachable,
+        Ok(address) if is_host(address) => Address::Unicast(address),
+        Ok(_) | Err(_) => Address::Unreachable,
     }
 }
 

@@ -342,10 +342,5 @@ fn refused(stream: &Stream) -> Line {
     }
 }
 
-/// Reads any description; used by tests and by whoever wants to look.
-pub fn read(bytes: &[u8]) -> Result<Description, Refusal> {
-    Description::read(bytes)
-}
-
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use super::headers::{Address, Contacts, Name};
 use super::message::{Message, Method, Status};
 use super::outgoing::Outgoing;
 use super::uri::{Scheme, Uri};
+use crate::wire::address::is_host;
 use crate::wire::flow::{Flow, Transport};
 
 /// Max-Forwards of what begins here (RFC 3261 §8.1.1.6).
@@ -337,7 +338,7 @@ fn flow_to(uri: &Uri, last: Flow) -> Option<Flow> {
         Scheme::Sip => uri.socket_addr()?,
         Scheme::Sips | Scheme::Tel | Scheme::Other(_) => return None,
     };
-    if !super::endpoint::is_host(remote.ip()) || remote.port() == 0 {
+    if !is_host(remote.ip()) || remote.port() == 0 {
         return None;
     }
     let transport = match uri.param("transport") {

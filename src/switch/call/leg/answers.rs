@@ -4,6 +4,7 @@ use super::{Exchange, Leg, Outcome, Party, SDP, State, UNANSWERED};
 use crate::switch::call::desk::Desk;
 use crate::wire::flow::Flow;
 use crate::wire::sip::endpoint::ClientId;
+use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::{Message, Method, Status};
 
 impl Leg {
@@ -28,7 +29,7 @@ impl Leg {
                 let authorization = if *authorised {
                     None
                 } else {
-                    desk.authorization(&self.party, response, &self.dialog.request_uri())
+                    desk.authorization(&self.party, response, &Method::Invite, &self.dialog)
                 };
                 match authorization {
                     Some(authorization) => {
@@ -52,10 +53,24 @@ impl Leg {
                 if *ours == client && !status.is_provisional() =>
             {
                 let direction = *direction;
-                self.reinvited(desk, client, direction, response, status, flow)
+                match self.challenged(desk, client, &Method::Invite, response) {
+                    Some(authorization) => {
+                        self.reinvite(desk, Some(authorization));
+                        Outcome::Nothing
+                    }
+                    None => self.reinvited(desk, client, direction, response, status, flow),
+                }
             }
             State::Leaving { client: ours } if *ours == client && !status.is_provisional() => {
-                self.gone(desk);
+                match self.challenged(desk, client, &Method::Bye, response) {
+                    Some((name, value)) => {
+                        let bye = self.dialog.request(&Method::Bye).header(name, value);
+                        let client = desk.request(self.key(), self.dialog.flow(), bye);
+                        self.authorised = Some(client);
+                        self.state = State::Leaving { client };
+                    }
+                    None => self.gone(desk),
+                }
                 Outcome::Nothing
             }
             // A 2xx to a re-INVITE that we have cancelled: the BYE is on its way, the ACK still owed (RFC 3261 §13.2.2.4).
@@ -65,12 +80,8 @@ impl Leg {
                     && self.dialog.is_confirmed()
                     && self.dialog.owns(response) =>
             {
-                desk.endpoint.acknowledge(
-                    desk.now.instant,
-                    client,
-                    self.dialog.flow(),
-                    self.dialog.ack(response.cseq().number),
-                );
+                let ack = self.dialog.ack(response.cseq().number);
+                desk.endpoint.acknowledge(client, self.dialog.flow(), ack);
                 Outcome::Nothing
             }
             State::Up(_)
@@ -79,22 +90,22 @@ impl Leg {
             {
                 self.replied(desk, client, status)
             }
-            // A 2xx of another fork, after ours was chosen or refused (RFC 3261 §13.2.2.4): acknowledge and leave it.
-            _ if status.is_success() && response.cseq().method == Method::Invite => {
-                let mut other = self.dialog.clone();
-                other.establish(response, flow);
-                desk.endpoint.acknowledge(
-                    desk.now.instant,
-                    client,
-                    other.flow(),
-                    other.ack(response.cseq().number),
-                );
-                let bye = other.request(&Method::Bye);
-                desk.endpoint.request(desk.now.instant, other.flow(), bye);
-                Outcome::Nothing
-            }
             _ => Outcome::Nothing,
         }
+    }
+
+    /// What answers a challenge to a request inside the dialog: once, and to trunks alone.
+    fn challenged(
+        &mut self,
+        desk: &mut Desk<'_>,
+        client: ClientId,
+        method: &Method,
+        response: &Message,
+    ) -> Option<(Name, String)> {
+        if self.authorised == Some(client) {
+            return None;
+        }
+        desk.authorization(&self.party, response, method, &self.dialog)
     }
 
     fn provisional(
@@ -126,12 +137,8 @@ impl Leg {
     /// Takes their 2xx and acknowledges it.
     fn confirm(&mut self, desk: &mut Desk<'_>, client: ClientId, response: &Message, flow: Flow) {
         self.dialog.establish(response, flow);
-        desk.endpoint.acknowledge(
-            desk.now.instant,
-            client,
-            self.dialog.flow(),
-            self.dialog.ack(response.cseq().number),
-        );
+        let ack = self.dialog.ack(response.cseq().number);
+        desk.endpoint.acknowledge(client, self.dialog.flow(), ack);
         self.remember(desk);
     }
 

@@ -21,16 +21,12 @@ impl Leg {
         status: Status,
         flow: Flow,
     ) -> Outcome {
-        desk.keys.replied(client, self.call);
         let exchange = match status.code() {
             200..=299 => {
-                desk.endpoint.acknowledge(
-                    desk.now.instant,
-                    client,
-                    self.dialog.flow(),
-                    self.dialog.ack(response.cseq().number),
-                );
+                // The ACK goes to the new target already (RFC 3261 §12.2.1.2).
                 self.refresh(desk, response, flow);
+                let ack = self.dialog.ack(response.cseq().number);
+                desk.endpoint.acknowledge(client, self.dialog.flow(), ack);
                 self.told = direction;
                 let session = self.session.as_mut().expect("an offer was made");
                 if response.body_of(SDP).is_some_and(|answer| session.conclude(answer).is_ok()) {
@@ -71,11 +67,19 @@ impl Leg {
         if self.wanted == self.told || !matches!(self.state, State::Up(Exchange::Idle)) {
             return;
         }
+        self.reinvite(desk, None);
+    }
+
+    pub(super) fn reinvite(&mut self, desk: &mut Desk<'_>, authorization: Option<(Name, String)>) {
         let session = self.session.as_mut().expect("a leg that is up has agreed on media");
         let offer = session.offer(self.wanted);
-        let request =
-            self.dialog.request(&Method::Invite).header(Name::Allow, ALLOW).body(SDP, &offer);
-        let client = desk.request(self.key(), self.dialog.flow(), request);
+        let is_authorised = authorization.is_some();
+        let request = self.dialog.request(&Method::Invite).header(Name::Allow, ALLOW);
+        let request = authorization
+            .into_iter()
+            .fold(request, |request, (name, value)| request.header(name, value));
+        let client = desk.request(self.key(), self.dialog.flow(), request.body(SDP, &offer));
+        self.authorised = is_authorised.then_some(client);
         self.state = State::Up(Exchange::Ours { client, direction: self.wanted });
     }
 
@@ -131,7 +135,7 @@ impl Leg {
         self.told = self.wanted;
         if is_invite {
             if let State::Up(Exchange::Theirs { server, .. }) = self.state {
-                desk.keys.answered(server, self.call);
+                desk.keys.concluded(server);
             }
             self.state = State::Up(Exchange::Theirs { server, offered });
             desk.keys.server(server, (self.call, self.id));

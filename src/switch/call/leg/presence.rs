@@ -66,7 +66,6 @@ impl Leg {
         client: ClientId,
         status: Status,
     ) -> Outcome {
-        desk.keys.replied(client, self.call);
         if matches!(status.code(), 408 | 481) {
             self.bye(desk, None);
             return Outcome::Lost;
@@ -84,7 +83,6 @@ impl Leg {
         client: ClientId,
         status: Status,
     ) -> Outcome {
-        desk.keys.replied(client, self.call);
         if status.code() == 408 || self.presence == (Presence::Asked { client }) {
             self.bye(desk, None);
             return Outcome::Lost;

@@ -341,8 +341,8 @@ proptest! {
         }
         let mut ours = session();
         if let Ok((answer, agreed)) = ours.answer(&text, Direction::SendRecv) {
-            let theirs = read(&text).expect("it was answered");
-            let said = read(&answer).expect("ours is SDP");
+            let theirs = Description::read(&text).expect("it was answered");
+            let said = Description::read(&answer).expect("ours is SDP");
             prop_assert_eq!(theirs.streams.len(), said.streams.len());
             prop_assert!(agreed.rtp.is_none_or(|to| to.port() != 0 && !to.ip().is_unspecified() && !to.ip().is_multicast()));
             prop_assert!(agreed.rtp.is_some() || !agreed.direction.sends());
@@ -353,7 +353,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let _ = read(&bytes);
-        let _ = read(&[b"v=0\nm=audio 1 RTP/AVP 0\n", bytes.as_slice()].concat());
+        let _ = Description::read(&bytes);
+        let _ = Description::read(&[b"v=0\nm=audio 1 RTP/AVP 0\n", bytes.as_slice()].concat());
     }
 }

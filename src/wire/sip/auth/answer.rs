@@ -28,6 +28,7 @@ pub fn answer(
     };
     challenge
         .lines(asked)
+        .take(super::MOST_LINES)
         .filter_map(|line| Offer::read(line, realm))
         .min_by_key(|offer| offer.algorithm)
         .map(|offer| (put, offer.answer(method, uri, user, password, ids)))

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use crate::wire::sip::message::{Malformed, Status};
 
+/// RFC 7616 knows 14 fields, and extensions are rare; every one more is compared with all before it.
+const MOST: usize = 32;
+
 /// What follows the word `Digest`, values without their quotes.
 #[derive(Debug)]
 pub(super) struct Fields<'a>(Vec<Field<'a>>);
@@ -25,6 +28,9 @@ impl<'a> Fields<'a> {
         while let Some((name, value)) = reader.next()? {
             if fields.iter().any(|(other, _): &Field<'_>| other.eq_ignore_ascii_case(name)) {
                 return Err(reader.malformed("a digest field twice"));
+            }
+            if fields.len() == MOST {
+                return Err(reader.malformed("too many digest fields"));
             }
             fields.push((name, value));
         }
@@ -137,6 +143,16 @@ mod tests {
         assert!(Fields::read(b"Basic QWxhZGRpbg==").expect("not ours to read").is_none());
         assert!(Fields::read(b"NoOneKnowsThisScheme opaque-data=here").expect("so").is_none());
         assert!(Fields::read(b"").expect("so").is_none());
+    }
+
+    #[test]
+    fn more_fields_than_anybody_needs_are_malformed() {
+        let line = |count: usize| {
+            let fields: Vec<String> = (0..count).map(|n| format!("f{n}=1")).collect();
+            format!("Digest {}", fields.join(","))
+        };
+        assert!(Fields::read(line(32).as_bytes()).is_ok());
+        assert!(Fields::read(line(33).as_bytes()).is_err());
     }
 
     #[test]

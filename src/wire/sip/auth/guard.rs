@@ -118,9 +118,10 @@ impl Guard {
     }
 }
 
-/// Both kinds: who asks for which is the user's choice, and the realm tells them apart.
+/// Both kinds: who asks for which is the user's choice, and the realm tells them apart. A phone has one of each on its way.
 fn lines(request: &Message) -> Vec<&[u8]> {
-    request.lines(Name::Authorization).chain(request.lines(Name::ProxyAuthorization)).collect()
+    let lines = request.lines(Name::Authorization).chain(request.lines(Name::ProxyAuthorization));
+    lines.take(super::MOST_LINES).collect()
 }
 
 fn credentials<'a>(algorithm: Algorithm, fields: &Fields<'a>) -> Result<Credentials<'a>, Refusal> {

@@ -11,6 +11,9 @@ pub use guard::Guard;
 
 use super::message::Malformed;
 
+/// So many lines of credentials or challenges are looked at: several realms and algorithms, and no more work for a stranger.
+const MOST_LINES: usize = 8;
+
 /// A digest algorithm we speak, the stronger first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Algorithm {

@@ -116,6 +116,19 @@ fn a_wrong_password_and_an_unknown_user_are_refused_alike() {
 }
 
 #[test]
+fn credentials_behind_many_of_others_are_not_looked_for() {
+    let now = Instant::now();
+    let mut guard = guard();
+    let own = answered(&challenge(401, &both(&mut guard, now, PHONE, false)), "secret").1;
+    for (others, claimed) in [(7, Ok("bob".to_owned())), (8, Err(Refusal::Missing))] {
+        let others = "Authorization: Digest realm=\"another\"\r\n".repeat(others);
+        let headers = format!("{others}Authorization: {own}\r\n");
+        let request = parse(&format!("REGISTER {URI} SIP/2.0"), &headers);
+        assert_eq!(guard.claimed(&request), claimed);
+    }
+}
+
+#[test]
 fn credentials_cannot_be_used_twice() {
     let now = Instant::now();
     let mut guard = guard();

@@ -11,12 +11,8 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGIST
 /// The body that a call is made of.
 const SDP: &str = "application/sdp";
 
-/// Why a request goes no further, as the response that says so. `answer` begins one.
+/// Why a request goes no further, as the response that says so: its method (§8.2.1), then its scheme (§8.2.2.1). `answer` begins one.
 pub(super) fn refused(request: &Message, answer: impl Fn(u16) -> Outgoing) -> Option<Outgoing> {
-    match request.uri()?.scheme() {
-        Scheme::Sip | Scheme::Sips | Scheme::Tel => {}
-        Scheme::Other(_) => return Some(answer(416)),
-    }
     match request.method()? {
         Method::Invite
         | Method::Ack
@@ -25,13 +21,19 @@ pub(super) fn refused(request: &Message, answer: impl Fn(u16) -> Outgoing) -> Op
         | Method::Options
         | Method::Register
         | Method::Info
-        | Method::Update => None,
+        | Method::Update => {}
+        // Of a dialog that is none of ours it is a 481 (RFC 6665 §4.1.3), so the user has to look.
+        Method::Notify if request.to().tag().is_some() => {}
         // No provisional response of ours is reliable, so there is none to acknowledge (RFC 3262 §3).
-        Method::Prack => Some(answer(481)),
+        Method::Prack => return Some(answer(481)),
         Method::Subscribe | Method::Notify | Method::Refer | Method::Message | Method::Publish => {
-            Some(answer(405).header(Name::Allow, ALLOW))
+            return Some(answer(405).header(Name::Allow, ALLOW));
         }
-        Method::Other(_) => Some(answer(501).header(Name::Allow, ALLOW)),
+        Method::Other(_) => return Some(answer(501).header(Name::Allow, ALLOW)),
+    }
+    match request.uri()?.scheme() {
+        Scheme::Sip | Scheme::Sips | Scheme::Tel => None,
+        Scheme::Other(_) => Some(answer(416)),
     }
 }
 
@@ -91,7 +93,7 @@ fn carries_sdp(request: &Message) -> bool {
 }
 
 /// Whether the sender does not mind its body being ignored (RFC 3261 §20.11).
-fn is_optional(request: &Message) -> bool {
+pub fn is_optional(request: &Message) -> bool {
     request.text(Name::ContentDisposition).is_some_and(|disposition| {
         disposition.split(';').skip(1).any(|param| {
             let mut parts = param.splitn(2, '=').map(str::trim_ascii);

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::agenda::{Due, Subject};
-use super::routing::is_host;
 use super::{ClientId, Event, Local, Outbox};
+use crate::wire::address::is_host;
 use crate::wire::flow::{Flow, Transport};
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::ids::Ids;

@@ -82,8 +82,14 @@ impl Prints {
         for part in parts {
             print.bytes(part);
         }
-        let Print(bits) = print.end();
-        format!("{:016x}", bits & u128::from(u64::MAX))
+        print.end().tag()
+    }
+
+    /// The To tag of the dialog that this transaction may begin: no other has it, and nothing that is received can ask for it.
+    pub(super) fn dialog_tag(&self, id: u64) -> String {
+        let mut print = Print::begin(self, 5);
+        print.bytes(&id.to_be_bytes());
+        print.end().tag()
     }
 }
 
@@ -100,6 +106,12 @@ impl Print {
         draft.1.write_u64(d);
         draft.number(kind);
         draft
+    }
+
+    /// 64 of its bits (RFC 3261 §19.3 asks for 32).
+    fn tag(self) -> String {
+        let Print(bits) = self;
+        format!("{:016x}", bits & u128::from(u64::MAX))
     }
 }
 

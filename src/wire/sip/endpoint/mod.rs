@@ -15,11 +15,11 @@ use super::headers::Name;
 use super::ids::Ids;
 use super::message::{Lexed, Malformed, Message, Method, Status};
 use super::outgoing::Outgoing;
+use crate::wire::address::is_host;
 use crate::wire::flow::{self, Datagram, Flow, ListenerId, Transmit, Transport};
 use agenda::{Agenda, Subject};
-pub use checks::ALLOW;
+pub use checks::{ALLOW, is_optional};
 use clients::Clients;
-pub(in crate::wire::sip) use routing::is_host;
 use servers::Servers;
 
 /// Most transactions at a time, lingering ones included: 2,000 calls a second leave 200,000. Beyond it new requests get a
@@ -29,8 +29,8 @@ const MOST: usize = 240_000;
 /// Age of a received message from which new calls are refused, so that the backlog shrinks.
 const BACKLOG: Duration = Duration::from_millis(100);
 
-/// Retry-After of a 503, in seconds.
-const RETRY_AFTER: u32 = 5;
+/// Retry-After of a 503, in seconds: by chance within these, so that callers do not come back together.
+const RETRY_AFTER: std::ops::Range<u32> = 2..12;
 
 /// A client transaction of ours.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -111,6 +111,15 @@ pub struct Endpoint {
     outbox: Outbox,
     closes: VecDeque<Flow>,
     most: usize,
+    calls: NewCalls,
+}
+
+/// Whether new calls are taken in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum NewCalls {
+    Taken,
+    /// They get a stateless 503.
+    PutOff,
 }
 
 /// What the two halves of the endpoint produce.
@@ -140,6 +149,7 @@ impl Endpoint {
             outbox: Outbox::default(),
             closes: VecDeque::new(),
             most: MOST,
+            calls: NewCalls::Taken,
         }
     }
 
@@ -163,10 +173,19 @@ impl Endpoint {
         self.settle();
     }
 
+    /// From here on new INVITEs get a 503 with Retry-After; what is being served goes on.
+    pub fn put_off_calls(&mut self) {
+        self.calls = NewCalls::PutOff;
+    }
+
+    /// New INVITEs are told again.
+    pub fn take_calls(&mut self) {
+        self.calls = NewCalls::Taken;
+    }
+
     /// A connection closed or an address turned out to be unreachable: client transactions on it fail with 503, but for an INVITE
     /// that rings where a connection closed.
-    pub fn flow_event(&mut self, now: Instant, event: flow::Event) {
-        let _ = now;
+    pub fn flow_event(&mut self, event: flow::Event) {
         match event {
             flow::Event::Closed(flow) => {
                 self.clients.closed(flow, &mut self.outbox);
@@ -187,8 +206,7 @@ impl Endpoint {
     }
 
     /// Sends the ACK of a 2xx, and again whenever that 2xx is repeated. `flow` is the dialog's.
-    pub fn acknowledge(&mut self, now: Instant, client: ClientId, flow: Flow, ack: Outgoing) {
-        let _ = now;
+    pub fn acknowledge(&mut self, client: ClientId, flow: Flow, ack: Outgoing) {
         self.clients.acknowledge(client, flow, &ack, &mut self.outbox);
     }
 
@@ -205,8 +223,18 @@ impl Endpoint {
         self.settle();
     }
 
-    /// Answers a request finally and forgets it at once: for challenges, so that a flood of requests without credentials costs no
-    /// memory. Should the request come again, it is a new one.
+    /// The To tag for an answer outside any dialog: the same whenever the request comes again (RFC 3261 §8.2.7).
+    pub fn tag(&self, request: &Message) -> String {
+        self.servers.tag(request)
+    }
+
+    /// The To tag of the dialog that an INVITE begins, never given twice. The answer to its CANCEL carries it too (RFC 3261 §9.2).
+    pub fn dialog_tag(&self, server: ServerId) -> String {
+        self.servers.dialog_tag(server)
+    }
+
+    /// Answers a request finally and forgets it at once: for whoever has proven nothing, so that a flood of such requests costs no
+    /// memory. Should the request come again, it is a new one; [`Endpoint::tag`] makes the answer the same.
     pub fn dismiss(&mut self, server: ServerId, response: Outgoing) {
         self.servers.dismiss(server, response, &mut self.outbox);
         self.settle();
@@ -269,11 +297,12 @@ impl Endpoint {
                 let is_new = message.to().tag().is_none();
                 let open = self.open();
                 let is_full = if is_new { open >= self.most } else { open >= self.most / 4 * 5 };
-                let is_late = late && is_new && *method == Method::Invite;
-                if is_full || is_late {
+                let is_call = is_new && *method == Method::Invite;
+                let is_put_off = is_call && (late || self.calls == NewCalls::PutOff);
+                if is_full || is_put_off {
                     let tag = self.servers.tag(&message);
                     let response = Outgoing::response(Status::of(503), &message, Some(&tag))
-                        .header(Name::RetryAfter, RETRY_AFTER);
+                        .header(Name::RetryAfter, retry_after(&tag));
                     self.stateless(flow, response);
                 } else {
                     self.servers.request(now, flow, message, print, &mut self.outbox);
@@ -308,6 +337,12 @@ impl Endpoint {
         let Endpoint { clients, servers, outbox, .. } = self;
         outbox.agenda.drop_stale(|subject| clients.due(subject).or_else(|| servers.due(subject)));
     }
+}
+
+/// The same for every repetition of a request, whose tag this is.
+fn retry_after(tag: &str) -> u32 {
+    let chance: u32 = tag.bytes().map(u32::from).sum();
+    RETRY_AFTER.start + chance % (RETRY_AFTER.end - RETRY_AFTER.start)
 }
 
 #[cfg(test)]

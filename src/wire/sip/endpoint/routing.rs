@@ -1,6 +1,6 @@
 //! Where responses go: RFC 3261 §18.2.2, RFC 3581 §4.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::Outbox;
@@ -11,16 +11,6 @@ use crate::wire::sip::outgoing::Outgoing;
 
 /// The port of a Via without one (RFC 3261 §18.2.2).
 const DEFAULT_PORT: u16 = 5060;
-
-/// Whether an address is one machine's: not a group, not everybody, not nobody.
-pub(in crate::wire::sip) fn is_host(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            !(address.is_multicast() || address.is_broadcast() || address.octets()[0] == 0)
-        }
-        IpAddr::V6(address) => !(address.is_multicast() || address.is_unspecified()),
-    }
-}
 
 /// Where the response to a request from `source` goes: back over its connection, or over UDP to its address and, unless `rport` asked
 /// for the source port, the port of its Via. maddr is not followed: nobody vouches for it.
@@ -77,16 +67,6 @@ fn top_via_line(bytes: &[u8]) -> Option<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn groups_and_nobody_are_no_hosts() {
-        for address in ["224.0.0.1", "255.255.255.255", "0.0.0.0", "0.1.2.3", "ff02::1", "::"] {
-            assert!(!is_host(address.parse().expect("an address")), "{address}");
-        }
-        for address in ["127.0.0.1", "192.0.2.255", "2001:db8::1", "::1"] {
-            assert!(is_host(address.parse().expect("an address")), "{address}");
-        }
-    }
 
     #[test]
     fn the_topmost_via_is_found_among_the_headers_only() {

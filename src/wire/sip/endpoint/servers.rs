@@ -75,6 +75,11 @@ impl Servers {
         self.prints.tag(request.lines(Name::Via).take(1).chain(request.lines(Name::CallId).take(1)))
     }
 
+    /// The To tag of the dialog that an INVITE begins.
+    pub(super) fn dialog_tag(&self, ServerId(id): ServerId) -> String {
+        self.prints.dialog_tag(id)
+    }
+
     /// If a request has been here before, its transaction answers; else its fingerprint, for [`Servers::request`].
     pub(super) fn repeated(
         &mut self,
@@ -199,10 +204,10 @@ impl Servers {
         };
         let Exchange::Invite(machine) = &mut server.exchange else { return };
         let is_news = machine.cancelled();
-        // The tag of the INVITE's answers, where there has been one.
+        // The tag of the INVITE's answers, given or to come.
         let given =
             Message::parse(&server.bytes).ok().and_then(|last| last.to().tag().map(String::from));
-        let tag = given.unwrap_or_else(|| self.tag(cancel));
+        let tag = given.unwrap_or_else(|| self.dialog_tag(ServerId(id)));
         out.reply(flow, Outgoing::response(Status::of(200), cancel, Some(&tag)));
         if is_news {
             let reason = cancel.text(Name::Reason).map(String::from);

@@ -69,7 +69,7 @@ fn when_the_connection_is_gone_the_answer_takes_a_new_one_to_the_port_of_the_via
     let flow = tcp("192.0.2.1:40000", 7);
     rig.hears(flow, &Ask::new("INVITE").via("SIP/2.0/TCP 10.0.0.1:5070;branch=z9hG4bKx").text());
     let (server, request) = rig.request();
-    rig.endpoint.flow_event(rig.now, flow::Event::Closed(flow));
+    rig.endpoint.flow_event(flow::Event::Closed(flow));
     rig.answers(server, &request, 486);
     let (to, _) = rig.sent_to().remove(0);
     assert_eq!(to, Flow { connection: None, ..tcp("192.0.2.1:5070", 0) });
@@ -83,7 +83,7 @@ fn a_sender_that_comes_again_by_a_new_connection_is_answered_there() {
     rig.hears(tcp("192.0.2.1:40000", 7), &text);
     let (server, request) = rig.request();
     rig.hears(tcp("192.0.2.1:40001", 8), &text);
-    rig.endpoint.flow_event(rig.now, flow::Event::Closed(tcp("192.0.2.1:40000", 7)));
+    rig.endpoint.flow_event(flow::Event::Closed(tcp("192.0.2.1:40000", 7)));
     rig.answers(server, &request, 486);
     for (to, _) in rig.sent_to() {
         assert_eq!(to, tcp("192.0.2.1:40001", 8));

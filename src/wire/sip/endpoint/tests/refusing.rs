@@ -16,10 +16,13 @@ fn with(method: &'static str, headers: &'static str, body: &'static str) -> Ask 
 #[test]
 fn what_we_do_not_do_is_refused_in_the_order_of_rfc_3261_8_2() {
     let mut rig = Rig::new();
-    let novel = Ask { uri: "soap.beep://192.0.2.103:3002", ..Ask::new("NEWMETHOD") };
+    let novel = |method| Ask { uri: "soap.beep://192.0.2.103:3002", ..Ask::new(method) };
+    let nothing = "Require: nothing\r\n";
     let sdp_in_zip = "Content-Type: application/sdp\r\nContent-Encoding: zip\r\n";
     for (request, code, line) in [
-        (novel, 416, ""),
+        (novel("NEWMETHOD"), 501, "Allow: INVITE, "),
+        (novel("SUBSCRIBE"), 405, "Allow: INVITE, "),
+        (Ask { headers: nothing, ..novel("OPTIONS") }, 416, ""),
         (Ask::new("NEWMETHOD"), 501, "Allow: INVITE, "),
         (with("SUBSCRIBE", "Require: nothing\r\n", ""), 405, "Allow: INVITE, "),
         (Ask::new("NOTIFY"), 405, "Allow: "),
@@ -66,6 +69,8 @@ fn what_we_can_do_reaches_the_user() {
         with("INVITE", optional, SDP),
         with("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=1\r\n").to_tag("x"),
         with("REGISTER", "Accept: text/x\r\n", ""),
+        // Whether there is such a dialog is the user's to know.
+        Ask::new("NOTIFY").to_tag("x"),
         with("OPTIONS", "Max-Forwards: 0\r\n", ""),
         Ask { uri: "tel:+4930555010", ..Ask::new("INVITE") },
         Ask { uri: "sips:100@192.0.2.10", ..Ask::new("INVITE") },
@@ -171,6 +176,33 @@ fn an_old_backlog_takes_no_new_calls() {
     assert!(rig.one().starts_with("SIP/2.0 503 "));
     rig.now += ms(101);
     rig.settles();
+}
+
+#[test]
+fn calls_that_are_put_off_are_new_ones() {
+    let mut rig = Rig::new();
+    let served = Ask::new("INVITE");
+    rig.hears(phone(), &served.text());
+    let (server, request) = rig.request();
+    rig.answers(server, &request, 180);
+    let ringing = rig.one();
+    rig.endpoint.put_off_calls();
+    rig.hears(phone(), &served.text());
+    assert_eq!(rig.one(), ringing, "a repetition gets its last answer");
+    let new = Ask { cseq: 9, ..served.branch("z9hG4bKtwo") };
+    let refusal = refused(&mut rig, &new.text());
+    assert!(refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+    let seconds: u32 = header(&refusal, "Retry-After").parse().expect("seconds");
+    assert!((2..12).contains(&seconds));
+    assert_eq!(refused(&mut rig, &new.text()), refusal);
+    rig.hears(phone(), &Ask::new("INVITE").to_tag("x").branch("z9hG4bKre").text());
+    rig.hears(phone(), &Ask::new("REGISTER").text());
+    assert_eq!(rig.told().len(), 2, "what is up goes on");
+    rig.endpoint.take_calls();
+    rig.hears(phone(), &new.text());
+    assert_eq!(rig.told().len(), 1);
+    rig.answers(server, &request, 486);
+    rig.endpoint.most = 0;
 }
 
 #[test]

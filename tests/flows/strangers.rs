@@ -1,0 +1,137 @@
+//! Strangers at the door: what they send costs one packet for one, and leaves nothing behind.
+
+use std::time::Duration;
+
+use tonspur::switch::Input;
+use tonspur::switch::journal::Entry;
+use tonspur::switch::log::Fact;
+
+use crate::door::{CARRIERS, Door, NORTH, PHONES, ask, code, line};
+
+/// Somebody from nowhere.
+const STRANGER: &str = "203.0.113.66:5060";
+
+#[test]
+fn whoever_has_proven_nothing_is_answered_and_forgotten() {
+    let unreadable = "Authorization: Digest realm=\"office.example\", nonce\r\n";
+    let wrong = "Authorization: Digest username=\"201\", realm=\"office.example\", nonce=\"n\", \
+                 uri=\"sip:201@10.0.0.1\", qop=auth, nc=00000001, cnonce=\"c\", response=\"r\"\r\n";
+    let mut door = Door::new();
+    for (listener, text, code) in [
+        (PHONES, ask("REGISTER", "", ""), 401),
+        (PHONES, ask("REGISTER", "", wrong), 401),
+        (PHONES, ask("REGISTER", "", unreadable), 400),
+        (PHONES, ask("INVITE", "", ""), 401),
+        (CARRIERS, ask("INVITE", "", ""), 403),
+        (PHONES, ask("OPTIONS", "", ""), 200),
+        (CARRIERS, ask("OPTIONS", "", ""), 200),
+        (PHONES, ask("BYE", "", ""), 481),
+        (PHONES, ask("UPDATE", ";tag=nobodys", ""), 481),
+        (PHONES, ask("INVITE", ";tag=nobodys", ""), 481),
+        (PHONES, ask("REGISTER", ";tag=nobodys", ""), 481),
+        (PHONES, ask("MESSAGE", "", ""), 405),
+    ] {
+        let first = door.answers(listener, STRANGER, &text);
+        assert!(first.starts_with(&format!("SIP/2.0 {code} ")), "{text}\n{first}");
+        assert_eq!(door.switch.at_rest(), Ok(()), "{text}");
+        let again = door.answers(listener, STRANGER, &text);
+        assert_eq!(line(&again, "To:"), line(&first, "To:"), "RFC 3261 §8.2.7: the same tag");
+    }
+    let later = door.advance(Duration::from_secs(40));
+    assert!(later.is_empty(), "nothing is repeated to somebody who has proven nothing: {later:?}");
+}
+
+#[test]
+fn nobody_registers_at_the_carriers_door() {
+    let mut door = Door::new();
+    for from in [STRANGER, NORTH] {
+        let answer = door.answers(CARRIERS, from, &ask("REGISTER", "", ""));
+        assert!(answer.starts_with("SIP/2.0 403 "), "{answer}");
+        assert!(!answer.contains("WWW-Authenticate"), "{answer}");
+    }
+    assert!(
+        door.facts
+            .contains(&Fact::StrangerRefused { source: STRANGER.parse().expect("an address") })
+    );
+}
+
+#[test]
+fn the_answers_to_cancel_and_to_its_invite_are_of_one_dialog() {
+    let mut door = Door::new();
+    door.logs_bob_in();
+    door.has_no_media();
+    // A trunk is proven by its address; its call waits for a port and has got no more than a 100 by now.
+    let invite = door.invite("+4930555010", "", "");
+    let cancel = invite.replace("INVITE sip", "CANCEL sip").replace("1 INVITE", "1 CANCEL");
+    let trying = door.answers(CARRIERS, NORTH, &invite);
+    assert!(trying.starts_with("SIP/2.0 100 "), "{trying}");
+    let sent = door.hears(CARRIERS, NORTH, &cancel);
+    let ok = sent.iter().find(|text| text.starts_with("SIP/2.0 200 ")).expect("CANCEL's");
+    let ended = sent.iter().find(|text| text.starts_with("SIP/2.0 487 ")).expect("INVITE's");
+    assert_eq!(line(ok, "To:"), line(ended, "To:"), "RFC 3261 §9.2");
+}
+
+#[test]
+fn a_flood_of_wrong_passwords_is_a_few_lines_and_a_count() {
+    let mut door = Door::new();
+    let wrong = "Authorization: Digest username=\"201\", realm=\"office.example\", nonce=\"n\", \
+                 uri=\"sip:201@10.0.0.1\", qop=auth, nc=00000001, cnonce=\"c\", response=\"r\"\r\n";
+    for _ in 0..100 {
+        door.answers(PHONES, STRANGER, &ask("REGISTER", "", wrong));
+    }
+    let told = std::mem::take(&mut door.facts);
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert!(matches!(told[0], Fact::AuthenticationFailed { method: "REGISTER", .. }));
+    door.advance(Duration::from_secs(60));
+    let source = Some("203.0.113.66".parse().expect("an address"));
+    assert_eq!(door.facts, [Fact::MoreAttempts { source, count: 95 }]);
+}
+
+#[test]
+fn a_contact_in_other_words_leaves_no_row_behind() {
+    let mut door = Door::new();
+    let register = |cseq: u32, contact: &str, more: &str| {
+        ask("REGISTER", "", &format!("Contact: <{contact}>;expires=600\r\n{more}"))
+            .replace("1 REGISTER", &format!("{cseq} REGISTER"))
+            .replace("z9hG4bKx", &format!("z9hG4bK{cseq}"))
+    };
+    for (cseq, contact) in [(1, "sip:201@10.0.0.21:5060"), (3, "sip:20%31@10.0.0.21:5060")] {
+        let challenge = door.answers(PHONES, "10.0.0.21:5060", &register(cseq, contact, ""));
+        let proof = door.proof(&challenge, "REGISTER", "sip:201@10.0.0.1");
+        let ok = door.answers(PHONES, "10.0.0.21:5060", &register(cseq + 1, contact, &proof));
+        assert_eq!(code(&ok), 200, "{ok}");
+    }
+    let rows: Vec<(bool, &str)> = door
+        .entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Bound(binding) => Some((true, binding.contact.as_str())),
+            Entry::Unbound { contact, .. } => Some((false, contact.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            (true, "sip:201@10.0.0.21:5060"),
+            (false, "sip:201@10.0.0.21:5060"),
+            (true, "sip:20%31@10.0.0.21:5060")
+        ]
+    );
+}
+
+#[test]
+fn a_repeated_invite_is_served_on_while_the_journal_is_behind() {
+    let mut door = Door::new();
+    door.logs_bob_in();
+    let invite = door.invite("+4930555010", "", "");
+    let first = door.hears(CARRIERS, NORTH, &invite);
+    assert_eq!(code(first.last().expect("an answer")), 200, "{first:#?}");
+    door.handle(Input::JournalBehind);
+    // In Accepted the 200 is repeated by its own timer alone.
+    assert!(door.hears(CARRIERS, NORTH, &invite).is_empty());
+    let other = invite.replace("c-INVITE", "c-other").replace("z9hG4bK", "z9hG4bKother");
+    assert_eq!(code(&door.answers(CARRIERS, NORTH, &other)), 503);
+    door.handle(Input::JournalCaughtUp);
+    assert_eq!(code(&door.hears(CARRIERS, NORTH, &other)[0]), 100);
+}
