@@ -62,7 +62,7 @@ impl Door {
     /// What the switch sends for it.
     pub(crate) fn handle(&mut self, input: Input<'_>) -> Vec<String> {
         let mut sent = Vec::new();
-        let (mut events, mut pages) = (VecDeque::new(), Vec::new());
+        let (mut events, mut pages, mut stored) = (VecDeque::new(), Vec::new(), None);
         self.switch.handle(self.now, input);
         loop {
             while let Some(output) = self.switch.poll() {
@@ -72,7 +72,10 @@ impl Door {
                         sent.push(format!("{text}X-To: {}\r\n", transmit.flow.remote));
                     }
                     Output::Log(fact) => self.facts.push(fact),
-                    Output::Store(_, entry) => self.entries.push(entry),
+                    Output::Store(id, entry) => {
+                        self.entries.push(entry);
+                        stored = Some(id);
+                    }
                     Output::Media(Command::Open { port, address, .. }) => {
                         if let Some(place) = &mut self.port {
                             *place += 2;
@@ -89,7 +92,8 @@ impl Door {
                 }
             }
             let next = pages.pop().map(Input::Found);
-            let Some(next) = next.or_else(|| events.pop_front().map(Input::Media)) else {
+            let next = next.or_else(|| events.pop_front().map(Input::Media));
+            let Some(next) = next.or_else(|| stored.take().map(Input::Stored)) else {
                 return sent;
             };
             self.switch.handle(self.now, next);
