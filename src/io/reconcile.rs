@@ -126,8 +126,8 @@ fn walk(
     strange: &mut Vec<String>,
 ) -> io::Result<()> {
     for (name, kind) in folder.names()? {
-        // `.state`, `.gitkeep`.
-        if name.starts_with('.') {
+        // `.state`, `.gitkeep`, and what says what the folder is for.
+        if name.starts_with('.') || (way.is_empty() && name == "README.md") {
             continue;
         }
         let path = if way.is_empty() { name.clone() } else { format!("{way}/{name}") };
@@ -261,6 +261,7 @@ mod tests {
         put(place.path(), &path(1));
         put(place.path(), &(path(2) + ".part"));
         put(place.path(), ".gitkeep");
+        put(place.path(), "README.md");
         let entries = [
             armed(1),
             sealed(1),
