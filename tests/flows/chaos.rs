@@ -131,7 +131,7 @@ impl Story {
         story.first_caller(&phones);
         if story.dice.percent(35) {
             let number = story.dice.pick(&NUMBERS);
-            story.from_outside(number);
+            story.calls_in(number);
         }
         story.colleagues(&phones);
         story.acts.sort_by_key(|(at, _, _)| *at);
@@ -152,12 +152,12 @@ impl Story {
             }
             _ => {
                 let number = self.dice.pick(&NUMBERS);
-                self.from_outside(number);
+                self.calls_in(number);
             }
         }
     }
 
-    fn from_outside(&mut self, number: &'static str) {
+    fn calls_in(&mut self, number: &'static str) {
         let phone = self.lab.carrier("north").polite();
         self.caller(phone, number);
     }

@@ -22,7 +22,7 @@ pub(crate) struct Tape {
 
 /// How it ended, if it has.
 pub(crate) enum End {
-    Open(Recorder),
+    Open(Box<Recorder>),
     /// Under its final name.
     Sealed,
     /// The recorder gave up.
@@ -43,7 +43,7 @@ pub(crate) struct Tapes {
 impl Tapes {
     pub(crate) fn begin(&mut self, now: Instant, id: RecordingId, listener: Listener) {
         assert!(self.all.iter().all(|tape| tape.id != id), "a recording begins once");
-        let end = End::Open(Recorder::new(listener, now));
+        let end = End::Open(Box::new(Recorder::new(listener, now)));
         self.all.push(Tape { id, recorded: false, samples: Vec::new(), end, purged: false });
         self.next_slot = self.next_slot.or(Some(now + SLOT));
     }
