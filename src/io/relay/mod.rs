@@ -68,7 +68,12 @@ impl Worker {
         self.leave(order)
     }
 
-    /// Leaves an order for when the worker looks anyway.
+    /// Leaves an order for when the worker looks anyway; one without ports is woken, as it hardly looks.
+    fn order_soon(&mut self, order: Order) -> bool {
+        self.unheard |= self.ports == 0;
+        self.leave(order)
+    }
+
     fn leave(&mut self, order: Order) -> bool {
         let left = self.mailbox.leave(order);
         if self.lives && !left {
@@ -137,8 +142,9 @@ impl Media {
         Ok(Media { front, threads, writers })
     }
 
-    /// Takes a command of the switch, which its worker carries out after [`Media::deliver`]. Does not wait: whether a port opened is
-    /// answered at once, and that one closed whose worker is dead; everything else comes as an event.
+    /// Takes a command of the switch, which its worker carries out before the next packet of the port, and after [`Media::deliver`] in
+    /// 20 ms at the latest. Does not wait: whether a port opened is answered at once, and that one closed whose worker is dead;
+    /// everything else comes as an event.
     pub fn command(&mut self, command: Command) -> Option<Event> {
         let now = Instant::now();
         let front = &mut self.front;
@@ -166,14 +172,16 @@ impl Media {
                 remote.rtp = front.far_side(port, remote.rtp);
                 front.pass(port, Command::Connect { port, remote, silence });
             }
-            Command::Unbridge { port } | Command::Play { port, .. } | Command::Stop { port } => {
-                front.pass(port, command)
+            Command::Unbridge { port } => front.pass(port, command),
+            Command::Play { port, .. } | Command::Stop { port } => {
+                front.pass(port, command);
+                front.hurry(port);
             }
         }
         None
     }
 
-    /// Wakes the workers for what was commanded since: once for all of it.
+    /// Wakes the workers for what was commanded since and cannot wait until they look: once for all of it.
     pub fn deliver(&mut self) {
         for worker in self.front.workers.iter_mut().filter(|worker| worker.unheard) {
             worker.unheard = false;
@@ -256,8 +264,7 @@ impl Front {
         let worker = &mut self.workers[worker];
         let watched = worker.mailbox.watch(&pair).map_err(|refused| refused.to_string());
         let opened = watched.and_then(|()| {
-            // It need not be woken: its packets wake it, and there is nothing to tell.
-            let left = worker.leave(Order::Open { port, ssrc, pair });
+            let left = worker.order_soon(Order::Open { port, ssrc, pair });
             left.then_some(rtp).ok_or_else(|| "its media worker has died".to_owned())
         });
         if opened.is_err() {
@@ -278,7 +285,7 @@ impl Front {
         let worker = &mut self.workers[known.worker];
         worker.ports -= 1;
         // The pair is free when the worker has closed it.
-        if worker.order(Order::Command(Command::Close { port })) {
+        if worker.order_soon(Order::Command(Command::Close { port })) {
             return None;
         }
         self.pairs.release(known.rtp);
@@ -362,7 +369,14 @@ impl Front {
 
     fn pass(&mut self, port: PortId, command: Command) {
         if let Some(port) = self.ports.get(&port) {
-            self.workers[port.worker].order(Order::Command(command));
+            self.workers[port.worker].order_soon(Order::Command(command));
+        }
+    }
+
+    /// What is ordered for a port is to be heard at once.
+    fn hurry(&mut self, port: PortId) {
+        if let Some(port) = self.ports.get(&port) {
+            self.workers[port.worker].unheard = true;
         }
     }
 

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -28,6 +28,11 @@ const MTU: usize = 2_048;
 
 /// Events that wait for room at the switch; beyond it even digits are dropped, which is said once.
 const BACKLOG: usize = 100_000;
+
+/// A worker that has ports looks for orders this often at least, with or without packets: so most orders need not wake it.
+const LOOK: Duration = Duration::from_millis(20);
+/// One that has none; the first order for a port wakes it.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
 
 /// The number of the wake-up among the sockets.
 const WAKE: u64 = u64::MAX;
@@ -174,25 +179,29 @@ impl Worker {
         let mut packet = [0; MTU];
         loop {
             let timeout = self.timeout(Instant::now());
-            match epoll::wait(&self.epoll, spare_capacity(&mut ready), timeout.as_ref()) {
+            match epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(broken) => {
                     tracing::error!(%broken, "a media worker cannot wait for packets and ends");
                     return;
                 }
             }
+            // What was ordered comes before the packets: it was ordered for them.
+            if !self.obey() {
+                return;
+            }
             let now = Instant::now();
-            let mut woken = false;
             for event in ready.drain(..) {
                 match event.data.u64() {
-                    WAKE | NEWCOMER => woken = true,
+                    WAKE => {
+                        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+                    }
+                    // Of a port whose opening is found next.
+                    NEWCOMER => {}
                     number => self.receive(now, number, &mut packet),
                 }
             }
             self.tick(now);
-            if woken && !self.obey() {
-                return;
-            }
             while let Some(event) = self.relay.poll() {
                 self.outbox.push(event);
             }
@@ -200,19 +209,15 @@ impl Worker {
         }
     }
 
-    fn timeout(&self, now: Instant) -> Option<Timespec> {
+    fn timeout(&self, now: Instant) -> Timespec {
+        let look = match (self.sockets.open, self.outbox.backlog.is_empty()) {
+            (0, true) => IDLE_LOOK,
+            // While the switch has no room for events, it is asked again as soon.
+            (_, true) | (_, false) => LOOK,
+        };
         let due = self.relay.deadline().map(|due| due.saturating_duration_since(now));
-        // While the switch has no room for events, try again soon.
-        let due = if self.outbox.backlog.is_empty() {
-            due
-        } else {
-            let soon = std::time::Duration::from_millis(10);
-            Some(due.map_or(soon, |due| due.min(soon)))
-        }?;
-        Some(Timespec {
-            tv_sec: due.as_secs().min(3_600) as i64,
-            tv_nsec: due.subsec_nanos().into(),
-        })
+        let due = due.map_or(look, |due| due.min(look));
+        Timespec { tv_sec: due.as_secs() as i64, tv_nsec: due.subsec_nanos().into() }
     }
 
     /// One packet of a socket that has some. Level-triggered: if there are more, the next wait says so.
@@ -238,8 +243,6 @@ impl Worker {
 
     /// Carries out what has been ordered; `false` if that was to stop.
     fn obey(&mut self) -> bool {
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&self.wake, &mut count);
         while let Ok(order) = self.inbox.try_recv() {
             match order {
                 Order::Stop => return false,
@@ -350,22 +353,27 @@ impl Worker {
 
 /// The sockets of a worker, in the places of their ports.
 #[derive(Debug, Default)]
-struct Sockets(Vec<Option<Pair>>);
+struct Sockets {
+    pairs: Vec<Option<Pair>>,
+    open: usize,
+}
 
 impl Sockets {
     fn at(&self, place: Place) -> Option<&Pair> {
-        self.0.get(place.0)?.as_ref()
+        self.pairs.get(place.0)?.as_ref()
     }
 
     fn put(&mut self, place: Place, pair: Pair) {
-        if self.0.len() <= place.0 {
-            self.0.resize_with(place.0 + 1, || None);
+        if self.pairs.len() <= place.0 {
+            self.pairs.resize_with(place.0 + 1, || None);
         }
-        self.0[place.0] = Some(pair);
+        self.open += usize::from(self.pairs[place.0].replace(pair).is_none());
     }
 
     fn take(&mut self, place: Place) -> Option<Pair> {
-        self.0.get_mut(place.0)?.take()
+        let pair = self.pairs.get_mut(place.0)?.take()?;
+        self.open -= 1;
+        Some(pair)
     }
 
     /// Sends or, if the system will not take it now, drops: late audio is worth nothing.

@@ -83,7 +83,7 @@ impl Outgoing {
     }
 
     fn status_line(status: Status, phrase: &str) -> Outgoing {
-        let mut head = Vec::with_capacity(1024);
+        let mut head = Vec::with_capacity(640);
         add(&mut head, format_args!("SIP/2.0 {} {phrase}", status.code()));
         head.extend_from_slice(b"\r\n");
         Outgoing {
@@ -238,7 +238,9 @@ impl Outgoing {
 
     /// Appends the whole message to `out`, with `via` (`SIP/2.0/UDP host:port;branch=...;rport`) on top of a request.
     pub fn write(&self, via: Option<&str>, out: &mut Vec<u8>) {
-        out.reserve(self.head.len() + self.body.len() + 256);
+        // What is kept for repetitions has no slack, and glibc tidies its lists at every request for a kilobyte or more.
+        let room = via.map_or(0, str::len) + self.kind.as_deref().map_or(0, str::len) + 64;
+        out.reserve(self.head.len() + self.body.len() + room);
         out.extend_from_slice(&self.head[..self.first]);
         if let Some(via) = via {
             out.extend_from_slice(b"Via: ");

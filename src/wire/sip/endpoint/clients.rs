@@ -95,7 +95,7 @@ impl Clients {
             out.tell(Event::Failed { client: ClientId(id), status: Status::of(503) });
             return ClientId(id);
         };
-        let mut bytes = Vec::with_capacity(1024);
+        let mut bytes = Vec::new();
         request.write(Some(&via), &mut bytes);
         out.send(flow, &bytes);
         let exchange = if request.method() == Some(&Method::Invite) {
@@ -120,9 +120,8 @@ impl Clients {
     ) {
         let branch = self.ids.long();
         let Some((flow, via)) = self.via(flow, branch) else { return };
-        let mut bytes = Vec::with_capacity(512);
+        let mut bytes = Vec::new();
         ack.write(Some(&via), &mut bytes);
-        bytes.shrink_to_fit();
         out.send(flow, &bytes);
         let Some(Client { exchange: Exchange::Invite { forks, .. }, .. }) =
             self.open.get_mut(&client.0)

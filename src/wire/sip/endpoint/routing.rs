@@ -41,7 +41,7 @@ fn top_via(bytes: &[u8]) -> Option<Via> {
 impl Outbox {
     /// Sends a response outside any transaction, to where its topmost Via and the flow of its request say.
     pub(super) fn reply(&mut self, source: Flow, response: Outgoing) {
-        let mut bytes = Vec::with_capacity(1024);
+        let mut bytes = Vec::new();
         response.received(source.remote).write(None, &mut bytes);
         let flow = top_via(&bytes).map_or(source, |via| reply(source, &via));
         self.transmits.push_back(Transmit { flow, bytes });

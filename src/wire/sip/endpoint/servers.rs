@@ -234,7 +234,7 @@ impl Servers {
         };
         let after = server.deadline();
         if is_sent {
-            let mut bytes = Vec::with_capacity(1024);
+            let mut bytes = Vec::new();
             if matches!(server.exchange, Exchange::Invite(InviteServer::Accepted { .. }))
                 && let Some((request, tag)) = response.answers()
             {
@@ -244,7 +244,6 @@ impl Servers {
             }
             response.received(server.source).write(None, &mut bytes);
             out.send(server.reply, &bytes);
-            bytes.shrink_to_fit();
             server.bytes = bytes;
         }
         out.agenda.moved(Subject::Server(id), before, after);
@@ -263,7 +262,7 @@ impl Servers {
             }
         });
         if is_unanswered && let Some(server) = self.forget(server.0) {
-            let mut bytes = Vec::with_capacity(1024);
+            let mut bytes = Vec::new();
             response.received(server.source).write(None, &mut bytes);
             out.send(server.reply, &bytes);
         }
