@@ -157,22 +157,28 @@ fn a_caller_hears_a_prompt_and_then_the_other_side_as_one_stream() {
 }
 
 #[test]
-fn an_opening_wakes_nobody_and_the_first_packet_does() {
+fn only_what_is_to_be_heard_at_once_wakes_a_worker_that_has_ports() {
     let mut library = Library::default();
     let prompt = library.add(&[5_000; 160]);
     let mut node = Node::start(10, (30_000, 30_099), 1, library);
+    let wakes = |node: &Node| node.media.front.workers[0].unheard;
+    node.open(2);
+    assert!(wakes(&node), "it had none");
+    node.media.deliver();
     let Event::Opened { rtp, .. } = node.open(1) else { panic!("the port opens") };
-    assert!(!node.media.front.workers[0].unheard);
     let socket = UdpSocket::bind((node.host, 0)).expect("a free port");
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     let (port, remote) = (PortId(1), remote(socket.local_addr().expect("it is bound")));
     let mut phone = Phone { socket, port: rtp, sequence: 0 };
-    // Ordered, but not delivered.
     node.media.command(Command::Connect { port, remote, silence: None });
+    node.media.command(Command::Close { port: PortId(2) });
+    assert!(!wakes(&node), "it finds them when it looks");
     let play = PlayId(1);
     node.media.command(Command::Play { port, prompt, play, repeat: Repeat::Once });
+    assert!(wakes(&node));
     phone.says(1);
     assert_eq!(phone.hears().0, g711::encode(Codec::Pcmu, 5_000));
+    assert!(matches!(node.hears(), Event::Closed { port: PortId(2), .. }));
     assert_eq!(node.hears(), Event::Played { port, play });
     node.stop();
 }
