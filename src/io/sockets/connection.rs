@@ -142,6 +142,8 @@ impl Reader<'_> {
                 None => self.limits.idle,
             };
             let length = match timeout(patience, self.reader.read(&mut piece)).await {
+                // Who has sent no whole message waits for no answer.
+                Ok(Ok(0)) if !proven => return End::Cut,
                 Ok(Ok(0)) => return End::Finished,
                 Ok(Ok(length)) => length,
                 Ok(Err(_)) => return End::Cut,

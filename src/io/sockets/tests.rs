@@ -1,26 +1,44 @@
 //! Sockets of the loopback, and what may go wrong with them.
 
+use tokio::io::AsyncWriteExt;
+
 use super::*;
 use crate::wire::sip::dialog::Reach;
 
+/// The sockets of one listener, and its address.
+fn start(transport: Transport) -> (Sockets, SocketAddr) {
+    let address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    let (profile, reach) = (Profile::Internal, Reach::Source);
+    let mut listeners = [Listener { profile, transport, bind: address, advertise: address, reach }];
+    let bound = bind(&mut listeners).expect("a port");
+    (Sockets::start(bound, Limits::default()).expect("a socket"), listeners[0].bind)
+}
+
+#[tokio::test]
+async fn who_leaves_before_a_whole_message_has_come_is_not_waited_for() {
+    let (mut sockets, address) = start(Transport::Tcp);
+    let mut peer = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    peer.write_all(b"OPTIONS sip:a").await.expect("it reads");
+    peer.shutdown().await.expect("it is still there");
+    let closed = async {
+        let mut backlog = VecDeque::new();
+        while backlog.is_empty() {
+            sockets.ready().await;
+            sockets.receive(std::time::Instant::now(), 10, &mut backlog);
+        }
+        backlog
+    };
+    let soon = Duration::from_secs(1);
+    let backlog = tokio::time::timeout(soon, closed).await.expect("no time for an answer");
+    assert!(matches!(backlog[0], Arrival::Flow(flow::Event::Closed(_))), "{backlog:?}");
+    assert_eq!(sockets.connections(), 0);
+}
+
 #[tokio::test]
 async fn a_message_that_is_too_long_says_nothing_of_its_address() {
-    let address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-    let mut listeners = [Listener {
-        profile: Profile::Internal,
-        transport: Transport::Udp,
-        bind: address,
-        advertise: address,
-        reach: Reach::Source,
-    }];
-    let bound = bind(&mut listeners).expect("a port");
-    let mut sockets = Sockets::start(bound, Limits::default()).expect("a socket");
-    let flow = Flow {
-        listener: ListenerId(0),
-        transport: Transport::Udp,
-        remote: listeners[0].bind,
-        connection: None,
-    };
+    let (mut sockets, remote) = start(Transport::Udp);
+    let flow =
+        Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None };
     // No datagram holds so much; what fits arrives all the same.
     sockets.send(Transmit { flow, bytes: vec![b'x'; 70_000] });
     sockets.send(Transmit { flow, bytes: b"after".to_vec() });
