@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use crate::sipp::{Sipp, free_port, tone_file};
 use crate::switch::{PASSWORD, Switch};
-use crate::{audio, wait_for};
+use crate::{audio, machine_alone, wait_for};
 
 const CALLS: usize = 50;
 const ROWS: i64 = CALLS as i64;
 
 #[test]
 fn a_killed_switch_loses_at_most_200_ms_of_each_of_50_recordings() {
+    let _alone = machine_alone();
     let mut switch = Switch::start();
     let phones = free_port(switch.address);
     let internal = SocketAddr::new(switch.address.into(), 5060);

@@ -7,13 +7,14 @@ use crate::baresip::Baresip;
 use crate::caller::Voice;
 use crate::sipp::{Sipp, free_port};
 use crate::switch::Switch;
-use crate::{audio, wait_for};
+use crate::{audio, machine_alone, wait_for};
 
 const CUSTOMER: f64 = 1000.0;
 const AGENT: f64 = 440.0;
 
 #[test]
 fn each_side_is_recorded_on_its_channel_within_20_ms_of_when_it_spoke() {
+    let _alone = machine_alone();
     let switch = Switch::start();
     let mut anna = Baresip::start(
         switch.folder(),
