@@ -210,11 +210,9 @@ impl Worker {
     }
 
     fn timeout(&self, now: Instant) -> Timespec {
-        let look = match (self.sockets.open, self.outbox.backlog.is_empty()) {
-            (0, true) => IDLE_LOOK,
-            // While the switch has no room for events, it is asked again as soon.
-            (_, true) | (_, false) => LOOK,
-        };
+        // While the switch has no room for events, it is asked again soon.
+        let is_idle = self.sockets.open == 0 && self.outbox.backlog.is_empty();
+        let look = if is_idle { IDLE_LOOK } else { LOOK };
         let due = self.relay.deadline().map(|due| due.saturating_duration_since(now));
         let due = due.map_or(look, |due| due.min(look));
         Timespec { tv_sec: due.as_secs() as i64, tv_nsec: due.subsec_nanos().into() }
