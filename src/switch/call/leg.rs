@@ -2,11 +2,14 @@
 //! converts between them, so that a hold or a new address of one side is no matter of the other's.
 
 mod answers;
+mod calling;
+mod ending;
 mod exchange;
+mod invited;
 mod presence;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::desk::{Desk, News};
 use crate::media::{Command, PortId, Remote};
@@ -15,10 +18,8 @@ use crate::switch::settings::Profile;
 use crate::wire::flow::Flow;
 use crate::wire::sdp::negotiation::{Agreed, Direction, Session};
 use crate::wire::sip::dialog::Dialog;
-use crate::wire::sip::endpoint::{ALLOW, ClientId, ServerId, is_optional};
-use crate::wire::sip::headers::Name;
+use crate::wire::sip::endpoint::{ClientId, ServerId, is_optional};
 use crate::wire::sip::message::{Message, Method, Status};
-use crate::wire::sip::outgoing::Outgoing;
 use presence::Presence;
 
 /// A leg of a call, numbered in the order they began; the caller's is 0.
@@ -284,172 +285,8 @@ impl Leg {
         desk.outbox.media(Command::Connect { port: self.port, remote, silence });
     }
 
-    /// 180, or 183 with our answer when there is early audio (RFC 3960).
-    pub(super) fn ring(&mut self, desk: &mut Desk<'_>, early: bool) {
-        let State::Invited { server, request, answer } = &self.state else { return };
-        let response = match answer {
-            Some(answer) if early => {
-                Outgoing::response(Status::of(183), request, Some(&self.tag)).body(SDP, answer)
-            }
-            _ => Outgoing::response(Status::of(180), request, Some(&self.tag)),
-        };
-        let response = response.header(Name::Contact, format_args!("<{}>", self.dialog.contact()));
-        desk.endpoint.respond(desk.now.instant, *server, response);
-    }
-
-    /// 200 with our answer, or our offer if they made none.
-    pub(super) fn answer(&mut self, desk: &mut Desk<'_>) {
-        let State::Invited { server, request, answer } = &self.state else { return };
-        let session = self.session.as_mut().expect("a call goes on only once its port is open");
-        let offered = answer.is_none();
-        let text = answer.clone().unwrap_or_else(|| session.offer(self.wanted));
-        let response = Outgoing::response(Status::of(200), request, Some(&self.tag))
-            .header(Name::Contact, format_args!("<{}>", self.dialog.contact()))
-            .header(Name::Allow, ALLOW)
-            .body(SDP, &text);
-        desk.endpoint.respond(desk.now.instant, *server, response);
-        self.state = State::Answered { server: *server, offered, then: Then::Up };
-        self.remember(desk);
-    }
-
-    /// A final answer other than 2xx to their INVITE.
-    pub(super) fn refuse(&mut self, desk: &mut Desk<'_>, status: Status) {
-        if let State::Invited { server, request, .. } = &self.state {
-            let response = Outgoing::response(status, request, Some(&self.tag));
-            let response = match status.code() {
-                503 => response.header(Name::RetryAfter, 5),
-                415 => response.header(Name::Accept, SDP),
-                _ => response,
-            };
-            desk.endpoint.respond(desk.now.instant, *server, response);
-            self.gone(desk);
-        }
-    }
-
-    /// The ACK of our 2xx; `Err` if it should have brought an answer and did not.
-    pub(super) fn acknowledged(
-        &mut self,
-        desk: &mut Desk<'_>,
-        acked: ServerId,
-        ack: &Message,
-    ) -> Result<(), Status> {
-        let offered = match self.state {
-            State::Answered { server, offered, then } if server == acked => {
-                if then == Then::Bye {
-                    self.bye(desk, None);
-                    return Ok(());
-                }
-                offered
-            }
-            State::Up(Exchange::Theirs { server, offered }) if server == acked => offered,
-            _ => return Ok(()),
-        };
-        self.state = State::Up(Exchange::Idle);
-        if offered {
-            let session = self.session.as_mut().expect("an offer was made");
-            let answer = ack.body_of(SDP).ok_or(Status::of(488))?;
-            session.conclude(answer).map_err(|_| Status::of(488))?;
-            self.connect(desk);
-        }
-        self.look_after(desk);
-        self.reconcile(desk);
-        Ok(())
-    }
-
-    /// No ACK ever came: RFC 3261 §13.3.1.4 and §14.2 end the dialog. `false` if that 2xx is of no concern any more.
-    pub(super) fn unacknowledged(&mut self, desk: &mut Desk<'_>, unacked: ServerId) -> bool {
-        match self.state {
-            State::Answered { server, .. } | State::Up(Exchange::Theirs { server, .. })
-                if server == unacked =>
-            {
-                self.bye(desk, None);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Sends the INVITE with our offer.
-    pub(super) fn invite(
-        &mut self,
-        desk: &mut Desk<'_>,
-        authorization: Option<(Name, String)>,
-        give_up: Option<Duration>,
-    ) {
-        let session = self.session.as_mut().expect("the port is open before the INVITE");
-        let offer = session.offer(self.wanted);
-        let authorised = authorization.is_some();
-        let mut request = self.dialog.request(&Method::Invite).header(Name::Allow, ALLOW);
-        if let Some((name, value)) = authorization {
-            request = request.header(name, value);
-        }
-        let client = desk.request(self.key(), self.dialog.flow(), request.body(SDP, &offer));
-        let give_up = give_up.map(|time| desk.now.instant + time);
-        self.state = State::Calling { client, authorised, give_up };
-    }
-
     fn key(&self) -> (CallId, LegId) {
         (self.call, self.id)
-    }
-
-    /// Ends this side, whatever it is doing. `reason` is a Reason header (RFC 3326).
-    pub(super) fn hang_up(&mut self, desk: &mut Desk<'_>, reason: Option<&str>) {
-        match &mut self.state {
-            State::Invited { .. } => self.refuse(desk, UNANSWERED),
-            State::Answered { then, .. } => *then = Then::Bye,
-            State::Opening => self.gone(desk),
-            State::Calling { client, .. } => {
-                let client = *client;
-                desk.endpoint.cancel(desk.now.instant, client, reason);
-                self.state = State::Cancelling { client };
-                self.close_port(desk);
-            }
-            State::Up(_) => self.bye(desk, reason),
-            State::Cancelling { .. } | State::Leaving { .. } | State::Gone => {}
-        }
-    }
-
-    fn bye(&mut self, desk: &mut Desk<'_>, reason: Option<&str>) {
-        self.drop_exchange(desk);
-        let mut request = self.dialog.request(&Method::Bye);
-        if let Some(reason) = reason {
-            request = request.header(Name::Reason, reason);
-        }
-        let client = desk.request(self.key(), self.dialog.flow(), request);
-        self.state = State::Leaving { client };
-        self.close_port(desk);
-    }
-
-    /// A re-INVITE of ours that is still open would wait for its answer for ever: a CANCEL sets it an end (RFC 3261 §9.1).
-    fn drop_exchange(&mut self, desk: &mut Desk<'_>) {
-        if let State::Up(Exchange::Ours { client, .. }) = self.state {
-            desk.endpoint.cancel(desk.now.instant, client, None);
-        }
-    }
-
-    /// The dialog is over.
-    fn gone(&mut self, desk: &mut Desk<'_>) {
-        if matches!(self.state, State::Gone) {
-            return;
-        }
-        self.drop_exchange(desk);
-        self.state = State::Gone;
-        desk.keys.tags.remove(&self.tag);
-        if std::mem::take(&mut self.remembered) {
-            desk.outbox.store(Entry::DialogDown { local_tag: self.tag.clone() });
-        }
-        desk.news.push(match &self.party {
-            Party::User(user) => News::Disengaged(user.clone()),
-            Party::Trunk(trunk) => News::TrunkFree(trunk.clone()),
-        });
-        self.close_port(desk);
-    }
-
-    fn close_port(&mut self, desk: &mut Desk<'_>) {
-        if matches!(self.port_state, Port::Asked | Port::Open) {
-            self.port_state = Port::Closing;
-            desk.outbox.media(Command::Close { port: self.port });
-        }
     }
 
     fn remember(&mut self, desk: &mut Desk<'_>) {
@@ -469,37 +306,6 @@ impl Leg {
     /// Checks a request's CSeq (RFC 3261 §12.2.2).
     pub(super) fn accept(&mut self, request: &Message) -> Result<(), Status> {
         self.dialog.accept(request)
-    }
-
-    /// Their BYE.
-    pub(super) fn left(&mut self, desk: &mut Desk<'_>) -> Outcome {
-        match self.state {
-            // No phone should say BYE while it rings (RFC 3261 §15); one that does will not answer.
-            State::Calling { .. } => {
-                self.hang_up(desk, None);
-                Outcome::Refused(UNANSWERED)
-            }
-            // The CANCEL's final answer is still to come.
-            State::Cancelling { .. } => Outcome::Nothing,
-            // A BYE inside the early dialog ends the INVITE too (RFC 3261 §15.1.2).
-            State::Invited { .. } => {
-                self.refuse(desk, Status::of(487));
-                Outcome::Lost
-            }
-            State::Opening
-            | State::Answered { .. }
-            | State::Up(_)
-            | State::Leaving { .. }
-            | State::Gone => {
-                self.gone(desk);
-                Outcome::Lost
-            }
-        }
-    }
-
-    /// Their CANCEL came in time.
-    pub(super) fn cancelled(&mut self, desk: &mut Desk<'_>) {
-        self.refuse(desk, Status::of(487));
     }
 
     /// Passes an INFO on, as a request of ours.

@@ -6,6 +6,7 @@ pub(super) mod desk;
 mod ending;
 mod fork;
 mod hold;
+mod inside;
 mod leg;
 mod recorded;
 
@@ -21,16 +22,14 @@ use super::consent::Question;
 use super::control::CallRow;
 use super::journal::{CallDirection, CallId, Cdr, Entry};
 use super::log::Fact;
-use super::reception::capable;
 use super::recording::Recording;
 use super::routing::{Plan, Target};
 use super::settings::{MUSIC, Prompt, RINGBACK};
 use crate::media::{Command, PlayId, Repeat};
 use crate::redacted::Redacted;
 use crate::wire::flow::Flow;
-use crate::wire::sip::endpoint::{ALLOW, ClientId, ServerId};
-use crate::wire::sip::headers::Name;
-use crate::wire::sip::message::{Message, Method, Status};
+use crate::wire::sip::endpoint::{ClientId, ServerId};
+use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
 
 /// A carrier may take so long to answer (Timer C, RFC 3261 §16.6).
@@ -392,79 +391,6 @@ impl Call {
         }
     }
 
-    /// A request inside one of the dialogs; ACK and CANCEL have their own ways.
-    pub(super) fn request(
-        &mut self,
-        desk: &mut Desk<'_>,
-        leg: LegId,
-        server: ServerId,
-        request: &Message,
-        flow: Flow,
-    ) {
-        let id = self.id;
-        let Some(asked) = self.leg(leg).filter(|leg| leg.owns(request)) else {
-            return desk
-                .endpoint
-                .dismiss(server, Outgoing::response(Status::of(481), request, None));
-        };
-        debug_assert_eq!(asked.call, id, "legs know their call");
-        if let Err(status) = asked.accept(request) {
-            return desk.endpoint.respond(
-                desk.now.instant,
-                server,
-                Outgoing::response(status, request, None),
-            );
-        }
-        let ok = || Outgoing::response(Status::of(200), request, None);
-        let response = match request.method() {
-            Some(Method::Bye) => {
-                let early = asked.is_unanswered().then_some(Status::of(487));
-                let outcome = asked.left(desk);
-                desk.endpoint.respond(desk.now.instant, server, ok());
-                return self.left(desk, leg, outcome, early);
-            }
-            Some(Method::Invite | Method::Update) => asked.renegotiate(desk, server, request, flow),
-            Some(Method::Info) => {
-                self.informed(desk, leg, request);
-                ok()
-            }
-            Some(Method::Options) => capable(ok(), desk.settings),
-            Some(
-                Method::Ack
-                | Method::Cancel
-                | Method::Register
-                | Method::Prack
-                | Method::Subscribe
-                | Method::Notify
-                | Method::Refer
-                | Method::Message
-                | Method::Publish
-                | Method::Other(_),
-            )
-            | None => Outgoing::response(Status::of(405), request, None).header(Name::Allow, ALLOW),
-        };
-        desk.endpoint.respond(desk.now.instant, server, response);
-        self.settle_hold(desk);
-    }
-
-    /// INFO: a key while it matters to us, passed on while two talk.
-    fn informed(&mut self, desk: &mut Desk<'_>, from: LegId, request: &Message) {
-        let (kind, body) = ["application/dtmf-relay", "application/dtmf"]
-            .into_iter()
-            .find_map(|kind| Some((kind, request.body_of(kind)?)))
-            .unwrap_or_default();
-        let Some(digit) = digit(body) else { return };
-        match self.stage {
-            Stage::Talking { b, .. } => {
-                let to = if from == b { self.a.id } else { b };
-                if let Some(leg) = self.leg(to) {
-                    leg.inform(desk, kind, body);
-                }
-            }
-            _ => self.pressed(desk, from, digit),
-        }
-    }
-
     // ---- time ----
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -519,19 +445,6 @@ impl Call {
         };
         CallRow::of(&self.cdr, state)
     }
-}
-
-/// The key of an INFO body: `Signal=1` lines, or the bare key.
-fn digit(body: &[u8]) -> Option<char> {
-    let text = std::str::from_utf8(body).ok()?;
-    let signal = text.lines().find_map(|line| {
-        line.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("signal"))
-    });
-    let key = signal.map_or(text, |(_, value)| value).trim();
-    let mut keys = key.chars();
-    let digit =
-        keys.next().filter(|key| key.is_ascii_digit() || matches!(key, '*' | '#' | 'A'..='D'))?;
-    keys.next().is_none().then_some(digit)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the far side of a leg answers to our requests, or does not: RFC 3261 §13.2.2, §12.2.1.2.
 
-use super::{Exchange, Leg, Outcome, Party, SDP, State, UNANSWERED};
+use super::{Exchange, Leg, Outcome, Party, State, UNANSWERED};
 use crate::switch::call::desk::Desk;
 use crate::wire::flow::Flow;
 use crate::wire::sip::endpoint::ClientId;
@@ -106,63 +106,6 @@ impl Leg {
             return None;
         }
         desk.authorization(&self.party, response, method, &self.dialog)
-    }
-
-    fn provisional(
-        &mut self,
-        desk: &mut Desk<'_>,
-        response: &Message,
-        flow: Flow,
-        status: Status,
-    ) -> Outcome {
-        if let State::Calling { give_up, .. } = &mut self.state {
-            *give_up = None;
-        }
-        if status == Status::of(100) {
-            return Outcome::Nothing;
-        }
-        let early = match (response.body_of(SDP), self.session.as_mut()) {
-            (Some(answer), Some(session)) => session.conclude(answer).is_ok(),
-            _ => false,
-        };
-        if response.to().tag().is_some() {
-            self.dialog.establish(response, flow);
-        }
-        if early {
-            self.connect(desk);
-        }
-        Outcome::Ringing { early }
-    }
-
-    /// Takes their 2xx and acknowledges it.
-    fn confirm(&mut self, desk: &mut Desk<'_>, client: ClientId, response: &Message, flow: Flow) {
-        self.dialog.establish(response, flow);
-        let ack = self.dialog.ack(response.cseq().number);
-        desk.endpoint.acknowledge(client, self.dialog.flow(), ack);
-        self.remember(desk);
-    }
-
-    fn conclude(&mut self, desk: &mut Desk<'_>, response: &Message) -> Outcome {
-        self.state = State::Up(Exchange::Idle);
-        let session = self.session.as_mut().expect("an offer was made");
-        let concluded = match response.body_of(SDP) {
-            Some(answer) => session.conclude(answer).is_ok(),
-            // The answer came with a 1xx (not reliably, but it came).
-            None => session.agreed().is_some(),
-        };
-        if concluded {
-            self.connect(desk);
-            self.look_after(desk);
-            Outcome::Answered
-        } else {
-            self.bye(desk, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
-            Outcome::Refused(Status::of(488))
-        }
-    }
-
-    fn refused(&mut self, desk: &mut Desk<'_>, status: Status) -> Outcome {
-        self.gone(desk);
-        Outcome::Refused(status)
     }
 
     /// A request of ours got no final response.
