@@ -108,6 +108,8 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             ring: node.ring,
             silence: node.silence,
             calls: node.calls,
+            session_timers: node.session_timers,
+            early_media: node.early_media,
         },
         recordings: node.recordings,
         state: node.state,

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address;
-use super::file::Section;
+use super::file::{At, Section, Shape};
 use super::findings::Findings;
 use super::folder::{Folder, NODE};
 use super::name;
-use crate::switch::settings::{Language, Registrar};
+use crate::switch::settings::{EarlyMedia, Language, Registrar};
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::Algorithm;
+use crate::wire::sip::timer::{Limits, SHORTEST};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -35,6 +36,8 @@ pub(super) struct Node {
     pub(super) registrar: Registrar,
     pub(super) calls: usize,
     pub(super) ring: Duration,
+    pub(super) session_timers: Option<Limits>,
+    pub(super) early_media: EarlyMedia,
 }
 
 impl Default for Node {
@@ -60,6 +63,8 @@ impl Default for Node {
             },
             calls: 2_000,
             ring: MINUTE,
+            session_timers: Some(Limits::DEFAULT),
+            early_media: EarlyMedia::Pass,
         }
     }
 }
@@ -77,6 +82,10 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
         consent_and_retention(&mut section, &mut node);
         registrar(&mut section, &mut node);
         limits(&mut section, &mut node);
+        session_timers(&mut section, &mut node);
+        let words =
+            [("pass", EarlyMedia::Pass), ("ring", EarlyMedia::Ring), ("tone", EarlyMedia::Tone)];
+        put(&mut node.early_media, section.word("early_media", &words).map(|at| at.value));
         section.end();
     }
     if node.state.as_os_str().is_empty() {
@@ -196,6 +205,31 @@ fn limits(section: &mut Section<'_>, node: &mut Node) {
             limits.odd(calls.line, format!("{} {what}, {ports}", calls.value));
         }
         limits.end();
+    }
+}
+
+/// `"off"`, or a table.
+fn session_timers(section: &mut Section<'_>, node: &mut Node) {
+    match section.shape("session_timers") {
+        None => {}
+        Some(Shape::Word(At { value, .. })) if value == "off" => node.session_timers = None,
+        Some(Shape::Word(At { value, line })) => {
+            let what = "`session_timers` is `off` or a table, such as { expires = \"30m\" }, not";
+            section.wrong(line, format!("{what} `{}`", value.escape_debug()));
+        }
+        Some(Shape::Section(mut timers)) => {
+            let mut limits = Limits::DEFAULT;
+            let expires = timers.duration("expires", SHORTEST..=DAY);
+            put(&mut limits.expires, expires.map(|at| at.value));
+            let min = timers.duration("min", SHORTEST..=DAY);
+            put(&mut limits.shortest, min.map(|at| at.value));
+            if limits.expires < limits.shortest {
+                let line = expires.or(min).map_or(timers.line(), |at| at.line);
+                timers.wrong(line, "`session_timers.expires` is shorter than `session_timers.min`");
+            }
+            node.session_timers = Some(limits);
+            timers.end();
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::switch::settings::{Caller, ConsentMode, Destination, NumberPattern, Profile};
+use crate::switch::settings::{
+    Caller, ConsentMode, Destination, EarlyMedia, NumberPattern, Profile,
+};
 use crate::wire::flow::Transport;
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::dialog::Reach;
@@ -92,7 +94,8 @@ fn what_nobody_wrote_has_its_default() {
 fn every_key_of_the_node_is_heard() {
     let text = "domain = \"PBX.example\"\nlanguage = \"de\"\nrecordings = \"/srv/r\"\nstate = \"/var/s\"\nworkers = 3\n\
                 rtp = { ports = \"20000-20999\", codecs = [\"PCMA\"], silence = \"1m\" }\nconsent = { wait = \"7s\" }\n\
-                retention = { every = \"10m\" }\nlimits = { calls = 100, ring = \"30s\" }\n\
+                retention = { every = \"10m\" }\nlimits = { calls = 100, ring = \"30s\" }\nearly_media = \"tone\"\n\
+                session_timers = { expires = \"10m\", min = \"2m\" }\n\
                 registrar = { shortest = \"2m\", longest = \"10m\", contacts = 2, nonce_life = \"30s\" }";
     let loaded = loaded(&[("switch.toml", text)]);
     let settings = loaded.settings;
@@ -105,6 +108,30 @@ fn every_key_of_the_node_is_heard() {
     assert_eq!(seconds.map(|time| time.as_secs()), [60, 7, 600, 30]);
     assert_eq!((settings.calls, settings.registrar.contacts), (100, 2));
     assert_eq!(settings.registrar.longest, Duration::from_secs(600));
+    assert_eq!(settings.early_media, EarlyMedia::Tone);
+    let timers = settings.session_timers.map(|limits| (limits.expires, limits.shortest));
+    assert_eq!(timers, Some((Duration::from_secs(600), Duration::from_secs(120))));
+}
+
+#[test]
+fn session_timers_are_on_by_default_and_may_be_off_but_never_too_short() {
+    let timers = |text: &str| {
+        let file = format!("domain = \"x.example\"\n{text}");
+        loaded(&[("switch.toml", &file)]).settings.session_timers
+    };
+    assert_eq!(timers("").map(|limits| limits.expires.as_secs()), Some(1_800));
+    assert_eq!(timers("session_timers = \"off\""), None);
+    for (text, wrong) in [
+        ("session_timers = \"on\"", "`session_timers` is `off` or a table"),
+        ("session_timers = { min = \"89s\" }", "`session_timers.min` is at least 1m30s"),
+        ("session_timers = { expires = \"2m\", min = \"3m\" }", "is shorter than"),
+        ("session_timers = { expire = \"2m\" }", "did you mean `expires`?"),
+        ("early_media = \"no\"", "`early_media` is one of `pass`, `ring`, `tone`, not `no`"),
+    ] {
+        let file = format!("domain = \"x.example\"\n{text}");
+        let found = errors(&[("switch.toml", &file)]);
+        assert!(found.len() == 1 && found[0].contains(wrong), "{found:?}");
+    }
 }
 
 #[test]

@@ -295,6 +295,15 @@ impl Phone {
         self.in_dialog(now, "UPDATE", None);
     }
 
+    /// Any request inside the dialog, with these header lines, and SDP if there is any.
+    pub fn ask(&mut self, now: Instant, method: &str, headers: &str, sdp: Option<&str>) {
+        self.dialog.cseq += 1;
+        let headers = format!("{}{}{headers}", self.dialog_headers(method), self.contact());
+        let uri = self.dialog.target.clone();
+        let key = (self.dialog.call_id.clone(), self.dialog.cseq, method.to_owned());
+        self.request(now, method, &uri, &headers, sdp, Some(key));
+    }
+
     /// Sends a text of the test's own to the switch, as it is.
     pub fn say(&mut self, text: &str) {
         let Identity { sip, proxy, .. } = self.identity;
@@ -412,10 +421,10 @@ impl Phone {
     /// Answers the INVITE that rings, with SDP if it is a 2xx; gives it up on any final answer.
     pub fn answer(&mut self, now: Instant, status: u16, phrase: &str) {
         let Some((invite, _)) = self.ringing.clone() else { return };
-        let sdp = (200..300).contains(&status).then(|| {
+        if matches!(status, 183 | 200..300) {
             self.hear_out(&invite);
-            self.description("sendrecv")
-        });
+        }
+        let sdp = (200..300).contains(&status).then(|| self.description("sendrecv"));
         self.respond(now, &invite, status, phrase, sdp.as_deref());
         if status >= 200 {
             self.ringing = None;

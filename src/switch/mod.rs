@@ -107,6 +107,9 @@ pub enum Output {
 /// A nonce may be used for so many requests.
 const NONCE_USES: u32 = 1_000;
 
+/// More requests than anybody sends in an early dialog: a gap in CSeq is no error, a number used before is (RFC 3261 §12.2.2).
+const SENT_EARLY: u32 = 1_000;
+
 /// The softswitch, without a clock or a socket: [`Switch::handle`] takes what happened, [`Switch::poll`] gives what is to be done.
 #[derive(Debug)]
 pub struct Switch {
@@ -426,7 +429,8 @@ impl Switch {
             flow,
             listener.reach,
             contact,
-            (number + 1) & 0x7fff_ffff,
+            // PRACKs may have been sent in it since.
+            (number + SENT_EARLY) & 0x7fff_ffff,
         );
         dialog.establish(response, flow);
         self.endpoint.acknowledge(client, dialog.flow(), dialog.ack(number));

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::Now;
 use super::settings::{
-    Caller, ConsentMode, Destination, Listener, NumberPattern, Profile, Registrar, Route, Rtp,
-    Settings, Source, Trunk, User,
+    Caller, ConsentMode, Destination, EarlyMedia, Listener, NumberPattern, Profile, Registrar,
+    Route, Rtp, Settings, Source, Trunk, User,
 };
 use crate::redacted::Redacted;
 use crate::utc::Utc;
@@ -87,6 +87,8 @@ pub(super) fn settings() -> Settings {
         ring: Duration::from_secs(60),
         silence: Duration::from_secs(300),
         calls: 100,
+        session_timers: None,
+        early_media: EarlyMedia::Pass,
         longest_recording: Duration::from_secs(12 * 3_600),
     }
 }

@@ -10,10 +10,11 @@ use super::{Now, Stopping, Switch};
 use crate::redacted::Redacted;
 use crate::wire::flow::Flow;
 use crate::wire::sip::auth::Refusal;
-use crate::wire::sip::endpoint::{ALLOW, ServerId};
+use crate::wire::sip::endpoint::{ALLOW, SUPPORTED, ServerId};
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::outgoing::Outgoing;
+use crate::wire::sip::timer::Limits;
 use crate::wire::sip::uri::Scheme;
 
 /// The longest number that is looked up.
@@ -49,11 +50,12 @@ impl Switch {
             },
             Some(Method::Register) => self.register(now, &request, flow, &answer),
             Some(Method::Options) => Err(self.options(&answer)),
-            Some(Method::Bye | Method::Info | Method::Update) => Err(answer(Status::of(481))),
+            Some(Method::Bye | Method::Info | Method::Update | Method::Prack) => {
+                Err(answer(Status::of(481)))
+            }
             Some(
                 Method::Ack
                 | Method::Cancel
-                | Method::Prack
                 | Method::Subscribe
                 | Method::Notify
                 | Method::Refer
@@ -185,6 +187,10 @@ impl Switch {
         request: &Message,
         answer: Answer<'_>,
     ) -> Result<(Plan, Caller, String), Outgoing> {
+        let timers = self.settings.session_timers.unwrap_or(Limits::DEFAULT);
+        if timers.refuse(request) {
+            return Err(answer(Status::of(422)).header(Name::MinSe, timers.shortest.as_secs()));
+        }
         match self.planned(&caller, request) {
             Ok((plan, number)) => Ok((plan, caller, number)),
             Err((status, why)) => {
@@ -272,7 +278,7 @@ pub(super) fn capable(answer: Outgoing, settings: &Settings) -> Outgoing {
         .header(Name::Accept, "application/sdp")
         .header(Name::AcceptEncoding, "identity")
         .header(Name::AcceptLanguage, &settings.language)
-        .header(Name::Supported, "")
+        .header(Name::Supported, SUPPORTED)
 }
 
 #[cfg(test)]

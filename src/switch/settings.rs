@@ -11,6 +11,7 @@ use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::{Algorithm, Ha1};
 use crate::wire::sip::dialog::Reach;
 use crate::wire::sip::message::Status;
+use crate::wire::sip::timer;
 
 /// The whole configuration of a node.
 #[derive(Clone, Debug)]
@@ -51,6 +52,21 @@ pub struct Settings {
     pub silence: Duration,
     /// Calls at once; more get 503.
     pub calls: usize,
+    /// The session timers that we ask for; `None`: only who asks us has one.
+    pub session_timers: Option<timer::Limits>,
+    /// What becomes of the audio that a called side sends before it answers.
+    pub early_media: EarlyMedia,
+}
+
+/// What a caller hears who is not answered yet (RFC 3960).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EarlyMedia {
+    /// The called side's early audio, announced by a 183; where there is none, the ringing of their own phone.
+    Pass,
+    /// The ringing of their own phone, whatever the called side sends.
+    Ring,
+    /// Our ringback tone, announced by a 183.
+    Tone,
 }
 
 /// BCP 47 primary subtag, lower case: `de`, `en`.

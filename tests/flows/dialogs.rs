@@ -112,7 +112,7 @@ fn a_fork_that_answers_too_late_is_acknowledged_and_left() {
         line(text, "CSeq:").split(' ').nth(1).and_then(|number| number.parse::<u32>().ok())
     };
     assert_eq!(number(&second[0]), number(&invite));
-    assert_eq!(number(&second[1]), number(&invite).map(|number| number + 1));
+    assert!(number(&second[1]) > number(&invite), "{}", second[1]);
 
     let bye = first.iter().find(|text| text.starts_with("SIP/2.0 200 ")).expect("bridged");
     let ours = tag(bye, "To:").to_owned();

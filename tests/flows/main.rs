@@ -34,6 +34,8 @@ mod lab;
 mod offers;
 mod questions;
 mod recordings;
+mod refreshes;
+mod reliable;
 mod restarts;
 mod retention;
 mod strangers;

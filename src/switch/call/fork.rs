@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::desk::Desk;
 use super::leg::{Leg, LegId, Party};
 use super::{Call, OVERLOADED, Offer, Stage};
-use crate::media::Command;
 use crate::switch::settings::{Profile, Settings};
 use crate::wire::flow::{Flow, ListenerId, Transport};
 use crate::wire::sip::dialog::Dialog;
@@ -147,18 +146,6 @@ impl Call {
             Party::User(_) => None,
         };
         calling.invite(desk, None, give_up);
-    }
-
-    /// A phone rings: so it does for an unanswered caller, who hears early audio if there is just one to hear.
-    pub(super) fn rings(&mut self, desk: &mut Desk<'_>, leg: LegId, early: bool) {
-        if !matches!(self.stage, Stage::Ringing { .. }) || !self.a.is_unanswered() {
-            return;
-        }
-        let early = early && self.b.len() == 1;
-        if early && let Some(b) = self.b.iter().find(|b| b.id == leg) {
-            desk.outbox.media(Command::Bridge { a: self.a.port, b: b.port });
-        }
-        self.a.ring(desk, early);
     }
 
     /// A B-leg is over without an answer; `status` is what the caller would get for it. When it was the last, the most telling is the

@@ -1,6 +1,7 @@
 //! Requests inside the dialogs of a call; ACK and CANCEL have their own ways.
 
 use super::desk::Desk;
+use super::ending::cause;
 use super::{Call, LegId, Stage};
 use crate::switch::reception::capable;
 use crate::wire::flow::Flow;
@@ -41,6 +42,14 @@ impl Call {
                 desk.endpoint.respond(desk.now.instant, server, ok());
                 return self.left(desk, leg, outcome, early);
             }
+            Some(Method::Prack) => {
+                let response = asked.pracked(desk, request);
+                desk.endpoint.respond(desk.now.instant, server, response);
+                if let Err(status) = asked.go_on(desk) {
+                    self.refuse(desk, status, cause(status));
+                }
+                return self.settle_hold(desk);
+            }
             Some(Method::Invite | Method::Update) => asked.renegotiate(desk, server, request, flow),
             Some(Method::Info) => {
                 self.informed(desk, leg, request);
@@ -51,7 +60,6 @@ impl Call {
                 Method::Ack
                 | Method::Cancel
                 | Method::Register
-                | Method::Prack
                 | Method::Subscribe
                 | Method::Notify
                 | Method::Refer

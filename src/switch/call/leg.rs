@@ -2,11 +2,14 @@
 //! converts between them, so that a hold or a new address of one side is no matter of the other's.
 
 mod answers;
+mod asks;
 mod calling;
+mod early;
 mod ending;
 mod exchange;
 mod invited;
 mod presence;
+mod refresh;
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -20,7 +23,13 @@ use crate::wire::sdp::negotiation::{Agreed, Direction, Session};
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::endpoint::{ClientId, ServerId, is_optional};
 use crate::wire::sip::message::{Message, Method, Status};
+use crate::wire::sip::reliable::Receiver;
+use crate::wire::sip::timer::Limits;
+use asks::{Ask, Request};
+use calling::Fork;
+use early::Early;
 use presence::Presence;
+use refresh::{Refresh, Updates};
 
 /// A leg of a call, numbered in the order they began; the caller's is 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -58,7 +67,18 @@ pub(super) struct Leg {
     wanted: Direction,
     told: Direction,
     presence: Presence,
-    /// The request inside the dialog that answers a challenge; the next challenge is not answered.
+    /// The session timer, what each side can bear, and how often the far side could bear less.
+    refresh: Refresh,
+    limits: Limits,
+    raises: u8,
+    updates: Updates,
+    /// What the caller was told before the answer.
+    early: Early,
+    /// The reliable responses to a re-INVITE of ours.
+    receiver: Receiver,
+    /// Requests inside the dialog that await their answers.
+    asks: Vec<Ask>,
+    /// The re-INVITE or BYE that answers a challenge; the next challenge is not answered.
     authorised: Option<ClientId>,
     /// Whether the journal has this dialog.
     remembered: bool,
@@ -81,7 +101,7 @@ enum State {
     /// Nothing sent yet.
     Opening,
     /// Our INVITE awaits its final answer.
-    Calling { client: ClientId, authorised: bool, give_up: Option<Instant> },
+    Calling { client: ClientId, authorised: bool, give_up: Option<Instant>, forks: Vec<Fork> },
     /// We have lost interest in the answer.
     Cancelling { client: ClientId },
     /// Confirmed.
@@ -107,6 +127,7 @@ enum Exchange {
     Ours {
         client: ClientId,
         direction: Direction,
+        offer: Offer,
     },
     /// Our 2xx to their re-INVITE awaits its ACK; if it carries an `offer`, the ACK brings the answer.
     Theirs {
@@ -117,6 +138,15 @@ enum Exchange {
     Later {
         at: Instant,
     },
+}
+
+/// What a re-INVITE of ours offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Offer {
+    /// What we want now.
+    Changed,
+    /// What was said last.
+    Unchanged,
 }
 
 /// What a response meant.
@@ -132,6 +162,8 @@ pub(super) enum Outcome {
     Refused(Status),
     /// An established leg is over without a BYE of theirs.
     Lost,
+    /// A provisional response of ours was never acknowledged.
+    Unacknowledged,
 }
 
 impl Leg {
@@ -179,6 +211,12 @@ impl Leg {
         near: Option<PortId>,
     ) -> Leg {
         let port = desk.keys.port(call, id);
+        let (mut updates, mut invite) = (Updates::Unknown, None);
+        if let State::Invited { request, .. } = &state {
+            updates.learn(request);
+            invite = Some(&**request);
+        }
+        let early = Early::of(invite, desk.ids.word());
         desk.keys.tags.insert(tag.clone(), (call, id));
         if let State::Invited { server, .. } = &state {
             desk.keys.server(*server, (call, id));
@@ -202,6 +240,13 @@ impl Leg {
             wanted: Direction::SendRecv,
             told: Direction::SendRecv,
             presence: Presence::Heard,
+            refresh: Refresh::Off,
+            limits: desk.settings.session_timers.unwrap_or(Limits::DEFAULT),
+            raises: 0,
+            updates,
+            early,
+            receiver: Receiver::default(),
+            asks: Vec::new(),
             authorised: None,
             remembered: false,
         }
@@ -269,13 +314,18 @@ impl Leg {
     }
 
     /// Tells the media port what was agreed last.
-    fn connect(&mut self, desk: &mut Desk<'_>) {
-        let Some(agreed) = self.agreed() else { return };
+    fn connect(&self, desk: &mut Desk<'_>) {
+        if let Some(agreed) = self.agreed() {
+            self.join(desk, agreed, &self.dialog);
+        }
+    }
+
+    fn join(&self, desk: &mut Desk<'_>, agreed: &Agreed, dialog: &Dialog) {
         let silence = agreed.direction.receives().then_some(desk.settings.silence);
         let remote = Remote {
             rtp: agreed.rtp,
             rtcp: agreed.rtcp,
-            sip_host: Some(self.dialog.flow().remote.ip().to_canonical()),
+            sip_host: Some(dialog.flow().remote.ip().to_canonical()),
             codec: agreed.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
@@ -305,38 +355,39 @@ impl Leg {
 
     /// Checks a request's CSeq (RFC 3261 §12.2.2).
     pub(super) fn accept(&mut self, request: &Message) -> Result<(), Status> {
-        self.dialog.accept(request)
+        self.dialog_of(request.from().tag()).accept(request)
     }
 
     /// Passes an INFO on, as a request of ours.
     pub(super) fn inform(&mut self, desk: &mut Desk<'_>, kind: &str, body: &[u8]) {
         if matches!(self.state, State::Up(_)) {
-            let request = self.dialog.request(&Method::Info).body(kind, body);
-            desk.request(self.key(), self.dialog.flow(), request);
+            let body = Some((kind.to_owned(), body.to_vec()));
+            self.ask(desk, Request { body, ..Request::of(Method::Info) });
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match self.state {
-            State::Calling { give_up, .. } => give_up,
-            State::Up(Exchange::Later { at }) => {
-                Some(self.presence.deadline().map_or(at, |ask| ask.min(at)))
-            }
-            State::Up(Exchange::Idle | Exchange::Ours { .. } | Exchange::Theirs { .. }) => {
-                self.presence.deadline()
-            }
-            _ => None,
-        }
+        let (own, asking) = match self.state {
+            State::Invited { .. } => (self.early.deadline(), None),
+            State::Calling { give_up, .. } => (give_up, None),
+            State::Up(Exchange::Later { at }) => (Some(at), self.presence.deadline()),
+            State::Up(_) => (None, self.presence.deadline()),
+            _ => (None, None),
+        };
+        [own, asking, self.refresh_deadline()].into_iter().flatten().min()
     }
 
-    /// A gateway that gave no sign of life is given up; a re-INVITE that met another is tried again; who may be silent is asked.
+    /// A gateway that gave no sign of life is given up; a re-INVITE that met another is tried again; who may be silent is asked; what
+    /// is not acknowledged is repeated, what gets old is refreshed.
     pub(super) fn timeout(&mut self, desk: &mut Desk<'_>) -> Outcome {
         self.ask_after(desk);
+        if self.keep_fresh(desk) == Outcome::Lost {
+            return Outcome::Lost;
+        }
         match self.state {
+            State::Invited { .. } => self.repeat(desk),
             State::Calling { client, give_up: Some(at), .. } if at <= desk.now.instant => {
-                desk.endpoint.cancel(desk.now.instant, client, None);
-                self.state = State::Cancelling { client };
-                self.close_port(desk);
+                self.cancel(desk, client, None);
                 Outcome::Refused(Status::of(408))
             }
             State::Up(Exchange::Later { at }) if at <= desk.now.instant => {

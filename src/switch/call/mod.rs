@@ -9,6 +9,7 @@ mod hold;
 mod inside;
 mod leg;
 mod recorded;
+mod ringing;
 
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ use crate::wire::flow::Flow;
 use crate::wire::sip::endpoint::{ClientId, ServerId};
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
+use crate::wire::sip::reliable;
 
 /// A carrier may take so long to answer (Timer C, RFC 3261 §16.6).
 const TIMER_C: Duration = Duration::from_secs(180);
@@ -388,6 +390,10 @@ impl Call {
             Outcome::Answered => self.bridged(desk, leg),
             Outcome::Refused(status) => self.declined(desk, outward(status)),
             Outcome::Lost => self.lost(desk, leg),
+            Outcome::Unacknowledged => {
+                let status = reliable::UNACKNOWLEDGED;
+                self.refuse(desk, status, "no PRACK from the caller")
+            }
         }
     }
 

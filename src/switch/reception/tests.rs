@@ -317,7 +317,7 @@ fn a_call_that_was_refused_before_it_began_took_no_place() {
         ("2001", vec![], 404),
         ("1009", vec![], 404),
         (number_of_65.as_str(), vec![], 404),
-        ("1001", vec!["X: y"], 0),
+        ("1001", vec!["Subject: y"], 0),
         ("1002", vec![], 503),
     ] {
         let invite = invite(to, &format!("{status}{}", to.len()), &lines);

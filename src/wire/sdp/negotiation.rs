@@ -136,6 +136,17 @@ impl Session {
         self.say(lines)
     }
 
+    /// What we said last, as an offer, down to the version of o=: for a re-INVITE that changes nothing (RFC 4028 §7.4). `None` if we
+    /// have said nothing yet.
+    pub fn again(&mut self) -> Option<Vec<u8>> {
+        let (draft, text) = self.said.as_ref()?;
+        self.offered = draft.lines.iter().find_map(|line| match line {
+            Line::Audio { direction, .. } => Some(*direction),
+            Line::Refused { .. } => None,
+        });
+        Some(text.clone())
+    }
+
     /// Our answer to their offer; `wanted` is what we would like (SendRecv), narrowed to what they allow. Every m= line of
     /// theirs has one in the answer, in order, refused ones with port 0. A refused offer changes nothing.
     pub fn answer(

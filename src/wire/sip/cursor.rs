@@ -109,6 +109,23 @@ pub(super) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Splits at the semicolons outside of quotes.
+pub(super) fn split_params(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    value.split(move |&b| {
+        if escaped {
+            escaped = false;
+            return false;
+        }
+        match b {
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        b == b';' && !quoted
+    })
+}
+
 /// Reads a value from left to right.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor<'a> {

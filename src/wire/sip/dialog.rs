@@ -204,6 +204,11 @@ impl Dialog {
         }
     }
 
+    /// The far tag, if there is one yet.
+    pub fn remote_tag(&self) -> Option<&str> {
+        self.remote.tag()
+    }
+
     /// Whether a message from the far side belongs to it: Call-ID and both tags. Any far tag fits while none is known.
     pub fn owns(&self, message: &Message) -> bool {
         let (near, far) = match message.status() {
@@ -268,6 +273,11 @@ impl Dialog {
     /// The ACK of a 2xx to the INVITE numbered `cseq`.
     pub fn ack(&self, cseq: u32) -> Outgoing {
         self.begin(&Method::Ack, cseq)
+    }
+
+    /// Our next request is later than the last one in `other`, an early dialog of the same INVITE.
+    pub fn follow(&mut self, other: &Dialog) {
+        self.sequence = self.sequence.max(other.sequence);
     }
 
     /// The CSeq of our last request.

@@ -12,6 +12,8 @@ mod lexer;
 pub mod message;
 mod method;
 pub mod outgoing;
+pub mod reliable;
 mod status;
+pub mod timer;
 pub mod transaction;
 pub mod uri;

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use super::cursor::{Cursor, is_token, items, trim};
+use super::cursor::{Cursor, is_token, items, split_params, trim};
 use super::headers::{Address, Name, Via};
 use super::message::{Lexed, Message, Method, Status};
 use super::uri::Uri;
@@ -289,21 +289,4 @@ impl fmt::Write for OneLine<'_> {
 /// A `Display` that fails leaves a shorter value, never a broken line.
 fn add(out: &mut Vec<u8>, value: fmt::Arguments<'_>) {
     _ = OneLine(out).write_fmt(value);
-}
-
-/// Splits at the semicolons outside of quotes.
-fn split_params(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
-    value.split(move |&b| {
-        if escaped {
-            escaped = false;
-            return false;
-        }
-        match b {
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ => {}
-        }
-        b == b';' && !quoted
-    })
 }

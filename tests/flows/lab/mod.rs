@@ -19,7 +19,7 @@ pub(crate) use carry::Trouble;
 pub(crate) use network::Weather;
 pub(crate) use party::Party;
 use tapes::{End, Tape};
-pub(crate) use text::{as_method, with_sdp, without_body};
+pub(crate) use text::{as_method, with_headers, with_sdp, without_body};
 use tonspur::switch::control::{AgentChange, Reply, Request};
 use tonspur::switch::journal::{Cdr, Entry};
 use tonspur::switch::settings::Settings;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tonspur::phone::{Identity, Manners, Phone, Received, tone_level};
 
+use super::text::{with_headers, with_sdp};
 use super::world::World;
 
 /// How long a party waits for what it expects, at most.
@@ -266,6 +267,55 @@ impl Party {
     /// Any answer to the INVITE that rings.
     pub(crate) fn replies(&self, status: u16, phrase: &str) -> &Party {
         self.acts(|phone, now| phone.answer(now, status, phrase))
+    }
+
+    /// The same with these header lines more, and SDP if there is any.
+    pub(crate) fn replies_with(
+        &self,
+        status: u16,
+        phrase: &str,
+        headers: &str,
+        sdp: Option<String>,
+    ) -> &Party {
+        let headers = headers.to_owned();
+        self.changes(&format!("SIP/2.0 {status}"), move |text| {
+            let text = match &sdp {
+                Some(sdp) => with_sdp(text, sdp),
+                None => text.to_owned(),
+            };
+            with_headers(&text, &headers)
+        });
+        self.replies(status, phrase)
+    }
+
+    /// Any answer to any request, with these header lines more, and SDP if there is any.
+    pub(crate) fn answers_with(
+        &self,
+        request: &Received,
+        status: u16,
+        headers: &str,
+        sdp: Option<&str>,
+    ) -> &Party {
+        let headers = headers.to_owned();
+        self.changes(&format!("SIP/2.0 {status}"), move |text| with_headers(text, &headers));
+        self.acts(|phone, now| phone.respond(now, request, status, "As It Is", sdp))
+    }
+
+    /// Any request inside the dialog.
+    pub(crate) fn asks(&self, method: &str, headers: &str, sdp: Option<&str>) -> &Party {
+        self.acts(|phone, now| phone.ask(now, method, headers, sdp))
+    }
+
+    /// The PRACK of a provisional response, with SDP if there is any.
+    pub(crate) fn pracks(&self, response: &Received, sdp: Option<&str>) -> &Party {
+        let (rseq, cseq) = (response.header("RSeq"), response.header("CSeq"));
+        self.asks("PRACK", &format!("RAck: {rseq} {cseq}\r\n"), sdp)
+    }
+
+    /// Its next INVITE says this too.
+    pub(crate) fn adds(&self, headers: &str) -> &Party {
+        let headers = headers.to_owned();
+        self.changes("INVITE", move |text| with_headers(text, &headers))
     }
 
     /// Any answer to any request.

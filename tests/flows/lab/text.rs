@@ -21,3 +21,8 @@ pub(crate) fn as_method(message: &str, before: &str, after: &str) -> String {
     let start = start.replacen(before, after, 1);
     format!("{start}\r\n{}", rest.replacen(&format!(" {before}\r\n"), &format!(" {after}\r\n"), 1))
 }
+
+/// With these header lines more.
+pub(crate) fn with_headers(message: &str, headers: &str) -> String {
+    message.replacen("\r\nContent-Length:", &format!("\r\n{headers}Content-Length:"), 1)
+}

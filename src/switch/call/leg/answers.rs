@@ -17,16 +17,27 @@ impl Leg {
         flow: Flow,
     ) -> Outcome {
         let Some(status) = response.status() else { return Outcome::Nothing };
+        if !status.is_provisional()
+            && let Some(ask) = self.asked(client)
+        {
+            return self.told(desk, ask, response, status, flow);
+        }
         match &mut self.state {
             State::Calling { client: ours, .. } if *ours == client && status.is_provisional() => {
                 self.provisional(desk, response, flow, status)
             }
             State::Calling { client: ours, .. } if *ours == client && status.is_success() => {
-                self.confirm(desk, client, response, flow);
-                self.conclude(desk, response)
+                let confirmed = self.confirm(desk, client, response, flow);
+                self.conclude(desk, response, confirmed)
             }
             State::Calling { client: ours, authorised, .. } if *ours == client => {
-                let authorization = if *authorised {
+                let authorised = *authorised;
+                // RFC 4028 §7.4: for longer intervals, as a new request.
+                if status.code() == 422 && self.raise(response) {
+                    self.invite(desk, None, None);
+                    return Outcome::Nothing;
+                }
+                let authorization = if authorised {
                     None
                 } else {
                     desk.authorization(&self.party, response, &Method::Invite, &self.dialog)
@@ -49,13 +60,18 @@ impl Leg {
                 }
                 Outcome::Nothing
             }
-            State::Up(Exchange::Ours { client: ours, direction })
-                if *ours == client && !status.is_provisional() =>
+            State::Up(Exchange::Ours { client: ours, .. })
+                if *ours == client && status.is_provisional() =>
             {
-                let direction = *direction;
+                self.progressed(desk, response);
+                Outcome::Nothing
+            }
+            State::Up(Exchange::Ours { client: ours, direction, offer }) if *ours == client => {
+                let (direction, offer) = (*direction, *offer);
                 match self.challenged(desk, client, &Method::Invite, response) {
                     Some(authorization) => {
-                        self.reinvite(desk, Some(authorization));
+                        let again = self.reinvite(desk, offer, Some(authorization));
+                        self.asked_again(client, again);
                         Outcome::Nothing
                     }
                     None => self.reinvited(desk, client, direction, response, status, flow),
@@ -84,12 +100,6 @@ impl Leg {
                 desk.endpoint.acknowledge(client, self.dialog.flow(), ack);
                 Outcome::Nothing
             }
-            State::Up(_)
-                if matches!(response.cseq().method, Method::Info | Method::Options)
-                    && !status.is_provisional() =>
-            {
-                self.replied(desk, client, status)
-            }
             _ => Outcome::Nothing,
         }
     }
@@ -115,6 +125,9 @@ impl Leg {
         client: ClientId,
         status: Status,
     ) -> Outcome {
+        if let Some(ask) = self.asked(client) {
+            return self.untold(desk, ask, status);
+        }
         match self.state {
             State::Calling { client: ours, .. } if ours == client => {
                 // A phone that cannot be reached is not there; that a gateway cannot is a fault (RFC 3261 §8.1.3.1).
@@ -134,7 +147,6 @@ impl Leg {
                 self.bye(desk, None);
                 Outcome::Lost
             }
-            State::Up(_) => self.unheard(desk, client, status),
             _ => Outcome::Nothing,
         }
     }

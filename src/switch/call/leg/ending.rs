@@ -16,9 +16,7 @@ impl Leg {
             State::Opening => self.gone(desk),
             State::Calling { client, .. } => {
                 let client = *client;
-                desk.endpoint.cancel(desk.now.instant, client, reason);
-                self.state = State::Cancelling { client };
-                self.close_port(desk);
+                self.cancel(desk, client, reason);
             }
             State::Up(_) => self.bye(desk, reason),
             State::Cancelling { .. } | State::Leaving { .. } | State::Gone => {}

@@ -2,37 +2,37 @@
 
 use super::{Exchange, Leg, SDP, State, Then};
 use crate::switch::call::desk::Desk;
-use crate::wire::sip::endpoint::{ALLOW, ServerId};
+use crate::wire::sip::endpoint::{ALLOW, SUPPORTED, ServerId};
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
 
 impl Leg {
-    /// 180, or 183 with our answer when there is early audio (RFC 3960).
-    pub(in crate::switch::call) fn ring(&mut self, desk: &mut Desk<'_>, early: bool) {
-        let State::Invited { server, request, answer } = &self.state else { return };
-        let response = match answer {
-            Some(answer) if early => {
-                Outgoing::response(Status::of(183), request, Some(&self.tag)).body(SDP, answer)
-            }
-            _ => Outgoing::response(Status::of(180), request, Some(&self.tag)),
-        };
-        let response = response.header(Name::Contact, format_args!("<{}>", self.dialog.contact()));
-        desk.endpoint.respond(desk.now.instant, *server, response);
-    }
-
-    /// 200 with our answer, or our offer if they made none.
+    /// 200 with our answer, or our offer if they made none; as soon as what began the media is acknowledged.
     pub(in crate::switch::call) fn answer(&mut self, desk: &mut Desk<'_>) {
+        if !self.is_unanswered() || self.early.holds_back() {
+            return;
+        }
         let State::Invited { server, request, answer } = &self.state else { return };
         let session = self.session.as_mut().expect("a call goes on only once its port is open");
-        let offered = answer.is_none();
-        let text = answer.clone().unwrap_or_else(|| session.offer(self.wanted));
-        let response = Outgoing::response(Status::of(200), request, Some(&self.tag))
+        let (server, request) = (*server, request.clone());
+        // RFC 6337 §3.1.1: what was agreed on before is not said again.
+        let is_agreed = self.early.is_agreed();
+        let offered = answer.is_none() && !is_agreed;
+        let text =
+            (!is_agreed).then(|| answer.clone().unwrap_or_else(|| session.offer(self.wanted)));
+        self.early.conclude();
+        let response = Outgoing::response(Status::of(200), &request, Some(&self.tag))
             .header(Name::Contact, format_args!("<{}>", self.dialog.contact()))
             .header(Name::Allow, ALLOW)
-            .body(SDP, &text);
-        desk.endpoint.respond(desk.now.instant, *server, response);
-        self.state = State::Answered { server: *server, offered, then: Then::Up };
+            .header(Name::Supported, SUPPORTED);
+        let response = self.timed_answer(desk, &request, response);
+        let response = match text {
+            Some(text) => response.body(SDP, &text),
+            None => response,
+        };
+        desk.endpoint.respond(desk.now.instant, server, response);
+        self.state = State::Answered { server, offered, then: Then::Up };
         self.remember(desk);
     }
 
@@ -46,6 +46,7 @@ impl Leg {
                 _ => response,
             };
             desk.endpoint.respond(desk.now.instant, *server, response);
+            self.early.conclude();
             self.gone(desk);
         }
     }

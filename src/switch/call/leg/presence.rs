@@ -1,8 +1,11 @@
 //! Whether a far side that owes us no audio is still there: OPTIONS inside the dialog (RFC 3261 §11, §12.2.1.2). Who owes us audio is
-//! watched by the media port; a held call has nobody who does, and would outlive both its phones.
+//! watched by the media port; a held call has nobody who does, and would outlive both its phones. A leg with a session timer
+//! ([`super::refresh`]) is refreshed instead: nobody is asked twice.
 
 use std::time::{Duration, Instant};
 
+use super::asks::Request;
+use super::refresh::Refresh;
 use super::{Leg, Outcome, State};
 use crate::switch::call::desk::Desk;
 use crate::wire::sdp::negotiation::Direction;
@@ -41,7 +44,9 @@ impl Leg {
 
     /// To be called whenever something was agreed and when the leg comes up.
     pub(super) fn look_after(&mut self, desk: &Desk<'_>) {
-        self.presence = match (self.state.is_up() && !self.owes_audio(), self.presence) {
+        let may_be_silent =
+            self.state.is_up() && !self.owes_audio() && self.refresh == Refresh::Off;
+        self.presence = match (may_be_silent, self.presence) {
             (false, _) => Presence::Heard,
             (true, Presence::Heard) => Presence::Silent { ask: desk.now.instant + EVERY },
             (true, asking) => asking,
@@ -52,8 +57,7 @@ impl Leg {
     pub(super) fn ask_after(&mut self, desk: &mut Desk<'_>) {
         if self.state.is_up() && self.presence.deadline().is_some_and(|ask| ask <= desk.now.instant)
         {
-            let request = self.dialog.request(&Method::Options);
-            let client = desk.request(self.key(), self.dialog.flow(), request);
+            let client = self.ask(desk, Request::of(Method::Options));
             self.presence = Presence::Asked { client };
         }
     }

@@ -4,9 +4,16 @@ use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::{Message, Method};
 use crate::wire::sip::outgoing::Outgoing;
 use crate::wire::sip::uri::Scheme;
+use crate::wire::sip::{reliable, timer};
 
 /// The Allow header of everything we send.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER";
+
+/// The extensions that we know: Require may name them, and Supported does.
+const EXTENSIONS: [&str; 2] = [reliable::TAG, timer::TAG];
+
+/// The Supported header of what begins or answers a call, and of an answer to OPTIONS.
+pub const SUPPORTED: &str = "100rel, timer";
 
 /// The body that a call is made of.
 const SDP: &str = "application/sdp";
@@ -22,9 +29,10 @@ pub(super) fn refused(request: &Message, answer: impl Fn(u16) -> Outgoing) -> Op
         | Method::Register
         | Method::Info
         | Method::Update => {}
+        // Of a response inside a dialog: the user knows it, or says 481 (RFC 3262 §3).
+        Method::Prack if request.to().tag().is_some() => {}
         // Of a dialog that is none of ours it is a 481 (RFC 6665 §4.1.3), so the user has to look.
         Method::Notify if request.to().tag().is_some() => {}
-        // No provisional response of ours is reliable, so there is none to acknowledge (RFC 3262 §3).
         Method::Prack => return Some(answer(481)),
         Method::Subscribe | Method::Notify | Method::Refer | Method::Message | Method::Publish => {
             return Some(answer(405).header(Name::Allow, ALLOW));
@@ -42,10 +50,18 @@ pub(super) fn not_understood(
     request: &Message,
     answer: impl Fn(u16) -> Outgoing,
 ) -> Option<Outgoing> {
-    let extensions: Vec<&str> =
-        request.tokens(Name::Require).chain(request.tokens(Name::ProxyRequire)).collect();
+    let known = |tag: &&str| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(tag));
+    let extensions: Vec<&str> = request
+        .tokens(Name::Require)
+        .filter(|tag| !known(tag))
+        // That is for proxies, and we are none.
+        .chain(request.tokens(Name::ProxyRequire))
+        .collect();
     if !extensions.is_empty() {
         return Some(answer(420).header(Name::Unsupported, extensions.join(", ")));
+    }
+    if timer::Expires::read(request).is_err() {
+        return Some(answer(400).reason("bad Session-Expires"));
     }
     if !request.body().is_empty() && !is_optional(request) {
         let mut encodings = request.tokens(Name::ContentEncoding);
@@ -72,7 +88,7 @@ pub(super) fn not_understood(
 /// Whether the body, if any, is an offer or an answer. INFO's is for the user to judge (RFC 6086).
 fn carries_sdp(request: &Message) -> bool {
     match request.method() {
-        Some(Method::Invite | Method::Update) => true,
+        Some(Method::Invite | Method::Update | Method::Prack) => true,
         Some(
             Method::Ack
             | Method::Bye
@@ -80,7 +96,6 @@ fn carries_sdp(request: &Message) -> bool {
             | Method::Options
             | Method::Register
             | Method::Info
-            | Method::Prack
             | Method::Subscribe
             | Method::Notify
             | Method::Refer

@@ -18,7 +18,7 @@ use super::outgoing::Outgoing;
 use crate::wire::address::is_host;
 use crate::wire::flow::{self, Datagram, Flow, ListenerId, Transmit, Transport};
 use agenda::{Agenda, Subject};
-pub use checks::{ALLOW, is_optional};
+pub use checks::{ALLOW, SUPPORTED, is_optional};
 use clients::Clients;
 use servers::Servers;
 

@@ -29,13 +29,18 @@ fn what_we_do_not_do_is_refused_in_the_order_of_rfc_3261_8_2() {
         (Ask::new("REFER"), 405, "Allow: "),
         (Ask::new("MESSAGE"), 405, "Allow: "),
         (Ask::new("PUBLISH"), 405, "Allow: "),
-        (Ask::new("PRACK").to_tag("x"), 481, ""),
+        (Ask::new("PRACK"), 481, ""),
+        (with("INVITE", "Session-Expires: soon\r\n", ""), 400, ""),
         (
             with("OPTIONS", "Require: a\r\nProxy-Require: b, c\r\n", ""),
             420,
             "Unsupported: a, b, c\r\n",
         ),
-        (with("INVITE", "Require: 100rel\r\n", ""), 420, "Unsupported: 100rel\r\n"),
+        (
+            with("INVITE", "Require: 100rel, nothing, timer\r\n", ""),
+            420,
+            "Unsupported: nothing\r\n",
+        ),
         (with("INVITE", sdp_in_zip, SDP), 415, "Accept-Encoding: identity\r\n"),
         (
             with("INVITE", "Content-Type: application/x\r\n", SDP),
@@ -71,6 +76,8 @@ fn what_we_can_do_reaches_the_user() {
         with("REGISTER", "Accept: text/x\r\n", ""),
         // Whether there is such a dialog is the user's to know.
         Ask::new("NOTIFY").to_tag("x"),
+        Ask::new("PRACK").to_tag("x"),
+        with("INVITE", "Require: 100rel, timer\r\nSession-Expires: 90\r\n", ""),
         with("OPTIONS", "Max-Forwards: 0\r\n", ""),
         Ask { uri: "tel:+4930555010", ..Ask::new("INVITE") },
         Ask { uri: "sips:100@192.0.2.10", ..Ask::new("INVITE") },
@@ -86,7 +93,7 @@ fn what_we_can_do_reaches_the_user() {
 #[test]
 fn the_ack_of_a_stateless_refusal_is_dropped() {
     let mut rig = Rig::new();
-    let invite = with("INVITE", "Require: 100rel\r\n", "");
+    let invite = with("INVITE", "Require: nothing\r\n", "");
     refused(&mut rig, &invite.text());
     rig.hears(phone(), &invite.but("ACK").to_tag("x").text());
     assert!(rig.sent().is_empty() && rig.told().is_empty());
