@@ -2,6 +2,8 @@
 
 mod facts;
 mod promises;
+mod renewal;
+mod signals;
 mod start;
 mod turn;
 
@@ -15,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::config::Loaded;
+use crate::io::certificates::Wrong;
 use crate::io::clock::Clock;
 use crate::io::control::{self, Asked};
 use crate::io::sockets::BindError;
@@ -38,7 +41,7 @@ pub struct Options {
     pub clock: Clock,
     /// What every identifier of the run is made from; `None`: the kernel's entropy.
     pub seed: Option<[u8; 32]>,
-    /// Whether SIGTERM, SIGINT and SIGHUP stop it: for the program, not for a switch embedded in one.
+    /// Whether SIGTERM and SIGINT stop it, and SIGHUP makes it read certificates again: for the program, not for a switch embedded in one.
     pub signals: bool,
 }
 
@@ -49,6 +52,8 @@ pub enum StartError {
     Folder(PathBuf, std::io::Error),
     /// The database, or another switch that uses it.
     Store(store::Error),
+    /// A certificate, its key, or an authority's.
+    Certificate(Wrong),
     /// An address.
     Bind(BindError),
     /// An address of RTP, and why.
@@ -78,6 +83,7 @@ impl fmt::Display for StartError {
                 }
             }
             StartError::Store(error) => error.fmt(f),
+            StartError::Certificate(wrong) => wrong.fmt(f),
             StartError::Bind(error) => error.fmt(f),
             StartError::Rtp(address, why) => write!(f, "cannot bind RTP to {address}: {why}"),
             StartError::Control(error) => error.fmt(f),

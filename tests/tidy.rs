@@ -22,15 +22,19 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rtrb", &["src/media/tap.rs"]),
     ("rusqlite", &["src/io/store"]),
     ("rustix", &["src/io"]),
+    ("rustls", &["src/io/certificates", "src/io/sockets"]),
+    ("rustls_native_certs", &["src/io/certificates"]),
     ("sdp_types", &["src/wire/sdp"]),
     ("serde", &["src/config/file", "src/switch/control.rs", "src/cli/output.rs"]),
     ("serde_json", &["src/io/control.rs", "src/cli"]),
     ("sha2", &["src/wire/sip/auth", "src/io", "src/phone"]),
     ("tempfile", &["src/cli/demo"]),
     ("tokio", &["src/io", "src/server", "src/cli"]),
+    ("tokio_rustls", &["src/io/sockets"]),
     ("toml", &["src/config/file"]),
     ("tracing", &["src/io", "src/server", "src/cli/serve.rs"]),
     ("tracing_subscriber", &["src/io/log.rs"]),
+    ("x509_cert", &["src/io/certificates"]),
 ];
 
 /// What a room without I/O must not name: (text, why).

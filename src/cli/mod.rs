@@ -15,6 +15,7 @@
 
 mod agent;
 mod call;
+mod certificate;
 mod config;
 mod demo;
 mod failure;
@@ -76,6 +77,9 @@ enum Command {
     /// Carriers
     #[command(subcommand)]
     Trunk(trunk::Verb),
+    /// Certificates of TLS
+    #[command(subcommand)]
+    Certificate(certificate::Verb),
     /// Callers who wait, and agents who take them
     #[command(subcommand)]
     Queue(queue::Verb),
@@ -120,6 +124,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Call(verb) => call::run(context, verb),
         Command::Registration(verb) => registration::run(context, verb),
         Command::Trunk(verb) => trunk::run(context, verb),
+        Command::Certificate(verb) => certificate::run(context, verb),
         Command::Queue(verb) => queue::run(context, verb),
         Command::Agent(verb) => agent::run(context, verb),
         Command::Serve(arguments) => serve::run(context, &arguments),

@@ -13,7 +13,6 @@ use crate::io::store::Reader;
 use crate::io::{folder, log, process};
 use crate::server::{Options, Running, Server, StartError};
 use crate::switch::settings::{Listener, Profile};
-use crate::wire::flow::Transport;
 
 /// Bytes: the recordings of a minute of a hundred calls.
 const SCARCE: u64 = 200 << 20;
@@ -53,6 +52,7 @@ fn refused(error: StartError) -> Failure {
     let exit = match &error {
         StartError::Store(crate::io::store::Error::Busy(_)) => Exit::Running,
         StartError::Bind(_) | StartError::Rtp(..) => Exit::Address,
+        StartError::Certificate(_) => Exit::Configuration,
         StartError::Folder(..) | StartError::Store(_) | StartError::Control(_) => Exit::Storage,
         StartError::Media(_) | StartError::System(_) => Exit::Failed,
     };
@@ -115,10 +115,7 @@ fn greeting(running: &Running, counts: &str, locked_out: bool) -> String {
 fn addresses(listeners: &[Listener], profile: Profile) -> String {
     let mut shown: Vec<String> = Vec::new();
     for listener in listeners.iter().filter(|listener| listener.profile == profile) {
-        let transport = match listener.transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        };
+        let transport = listener.transport.word();
         match shown.iter_mut().find(|line| line.starts_with(&format!("{} ", listener.bind))) {
             Some(line) => line.push_str(&format!("+{transport}")),
             None => shown.push(format!("{} {transport}", listener.bind)),

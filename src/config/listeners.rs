@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::address;
-use super::file::Section;
+use super::certificates::{self, Door};
+use super::file::{At, Section};
 use super::findings::Findings;
 use super::folder::{EXTERNAL, Folder, INTERNAL};
-use crate::switch::settings::{Listener, Profile};
+use crate::switch::settings::{KeyPair, Listener, Profile};
 use crate::wire::flow::Transport;
 use crate::wire::sip::dialog::Reach;
 
@@ -17,6 +18,8 @@ pub(super) struct Listeners {
     /// Internal, external.
     pub(super) rtp_bind: [IpAddr; 2],
     pub(super) rtp_advertise: [IpAddr; 2],
+    /// What TLS shows.
+    pub(super) certificates: [Option<KeyPair>; 2],
 }
 
 /// What one file says.
@@ -24,6 +27,7 @@ struct Read {
     listeners: Vec<(Listener, u32)>,
     rtp_bind: IpAddr,
     rtp_advertise: IpAddr,
+    certificate: Option<KeyPair>,
 }
 
 /// Reads both profiles; one of them may be missing.
@@ -46,6 +50,8 @@ pub(super) fn read(folder: &Folder<'_>, rtp: (u16, u16), findings: &Findings) ->
     };
     let (rtp_bind, rtp_advertise) =
         (rtp_of(|read| read.rtp_bind), rtp_of(|read| read.rtp_advertise));
+    let own = |read: &Option<Read>| read.as_ref().and_then(|read| read.certificate.clone());
+    let certificates = [own(&internal), own(&external)];
     let of = |read: Option<Read>, file: &'static str| {
         let listeners = read.map(|read| read.listeners).unwrap_or_default();
         listeners.into_iter().map(move |(listener, line)| (listener, file, line))
@@ -54,20 +60,21 @@ pub(super) fn read(folder: &Folder<'_>, rtp: (u16, u16), findings: &Findings) ->
         of(internal, INTERNAL).chain(of(external, EXTERNAL)).collect();
     clashes(&all, rtp, findings);
     let listeners = all.into_iter().map(|(listener, _, _)| listener).collect();
-    Listeners { listeners, rtp_bind, rtp_advertise }
+    Listeners { listeners, rtp_bind, rtp_advertise, certificates }
 }
 
 fn profile(folder: &Folder<'_>, profile: Profile, findings: &Findings) -> Option<Read> {
-    let (file, port, reach) = match profile {
-        Profile::Internal => (INTERNAL, 5060, Reach::Source),
-        Profile::External => (EXTERNAL, 5080, Reach::Contact),
+    let (file, port, tls_port, reach) = match profile {
+        Profile::Internal => (INTERNAL, 5060, 5061, Reach::Source),
+        Profile::External => (EXTERNAL, 5080, 5081, Reach::Contact),
     };
     let mut section = folder.top(file)?.section(findings);
     if section.line_of("bind").is_none() {
         section.missing("bind", "the address to listen on, such as \"192.0.2.1:5060\"");
     }
     let bind = section.parsed("bind", |text| address::socket(text, port));
-    let transports = transports(&mut section);
+    let door = certificates::door(&mut section, tls_port);
+    let transports = transports(&mut section, door.is_some());
     let advertised = section.parsed("advertise", |text| {
         address::socket(text, bind.map_or(port, |bind| bind.value.port()))
     });
@@ -76,7 +83,46 @@ fn profile(folder: &Folder<'_>, profile: Profile, findings: &Findings) -> Option
     if let Some(bind) = bind.filter(|bind| bind.value.port() == 0) {
         section.odd(bind.line, "port 0 lets the system choose: for tests, since no phone finds it");
     }
-    let advertise = match (bind, advertised) {
+    let advertise = shown(&section, bind, advertised);
+    let rtp = rtp(&mut section, bind.map(|at| at.value), advertise);
+    let certificate = door.as_ref().and_then(|door| door.own.clone());
+    let secured = door.map(|door| secured(&section, &door, bind, advertise, tls_port));
+    section.end();
+    let (bind, advertise, (rtp_bind, rtp_advertise)) = (bind?, advertise?, rtp?);
+    let plain = transports.into_iter().map(|transport| (transport, bind, advertise));
+    let secured = secured.map(|secured| secured.map(|(bind, shown)| (Transport::Tls, bind, shown)));
+    let all = plain.map(Some).chain(secured).collect::<Option<Vec<_>>>()?;
+    let listeners = all.into_iter().map(|(transport, bind, advertise)| {
+        (Listener { profile, transport, bind: bind.value, advertise, reach }, bind.line)
+    });
+    Some(Read { listeners: listeners.collect(), rtp_bind, rtp_advertise, certificate })
+}
+
+/// The address of TLS and what others are told of it: where `[tls]` says nothing, those of the profile at the port of TLS.
+fn secured(
+    section: &Section<'_>,
+    door: &Door,
+    bind: Option<At<SocketAddr>>,
+    advertise: Option<SocketAddr>,
+    port: u16,
+) -> Option<(At<SocketAddr>, SocketAddr)> {
+    let bind = bind?;
+    let beside = At { value: SocketAddr::new(bind.value.ip(), port), line: door.line };
+    let own = door.bind.unwrap_or(beside);
+    let above = advertise.filter(|_| own.value.ip() == bind.value.ip()).map(|address| At {
+        value: SocketAddr::new(address.ip(), own.value.port()),
+        line: own.line,
+    });
+    Some((own, shown(section, Some(own), door.advertise.or(above))?))
+}
+
+/// What others are told of an address: what `advertise` says, else the address itself, if it is one.
+fn shown(
+    section: &Section<'_>,
+    bind: Option<At<SocketAddr>>,
+    advertised: Option<At<SocketAddr>>,
+) -> Option<SocketAddr> {
+    match (bind, advertised) {
         (Some(bind), Some(at)) if at.value.is_ipv4() != bind.value.is_ipv4() => {
             section.wrong(at.line, "`advertise` and `bind` are of one family, IPv4 or IPv6");
             None
@@ -92,21 +138,17 @@ fn profile(folder: &Folder<'_>, profile: Profile, findings: &Findings) -> Option
             None
         }
         (bind, None) => bind.map(|bind| bind.value),
-    };
-    let rtp = rtp(&mut section, bind.map(|at| at.value), advertise);
-    section.end();
-    let (bind, advertise, (rtp_bind, rtp_advertise)) = (bind?, advertise?, rtp?);
-    let listeners = transports.into_iter().map(|transport| {
-        (Listener { profile, transport, bind: bind.value, advertise, reach }, bind.line)
-    });
-    Some(Read { listeners: listeners.collect(), rtp_bind, rtp_advertise })
+    }
 }
 
-fn transports(section: &mut Section<'_>) -> Vec<Transport> {
+fn transports(section: &mut Section<'_>, has_tls: bool) -> Vec<Transport> {
     let known = |text: &str| match text {
         "udp" => Ok(Transport::Udp),
         "tcp" => Ok(Transport::Tcp),
-        "tls" | "ws" | "wss" => Err(format!("has `udp` and `tcp` in this release, not `{text}`")),
+        "tls" => {
+            Err("does not name `tls`: `[tls]` with `certificate` and `key` adds it".to_owned())
+        }
+        "ws" | "wss" => Err(format!("has `udp` and `tcp` in this release, not `{text}`")),
         other => Err(format!("has `udp` and `tcp`, not `{}`", other.escape_debug())),
     };
     let Some(list) = section.parsed_list("transports", known) else {
@@ -118,8 +160,9 @@ fn transports(section: &mut Section<'_>) -> Vec<Transport> {
     if transports.len() < list.value.len() {
         section.wrong(list.line, "`transports` names a transport twice");
     }
-    if transports.is_empty() {
-        section.wrong(list.line, "`transports` names at least one of `udp` and `tcp`");
+    if list.value.is_empty() && !has_tls {
+        let what = "`transports` names at least one of `udp` and `tcp` where there is no `[tls]`";
+        section.wrong(list.line, what);
     }
     transports
 }
@@ -159,7 +202,7 @@ fn clashes(all: &[(Listener, &str, u32)], rtp: (u16, u16), findings: &Findings) 
     for (index, (later, file, line)) in all.iter().enumerate() {
         let port = later.bind.port();
         for (earlier, other, _) in &all[..index] {
-            let same_place = earlier.transport == later.transport
+            let same_place = earlier.transport.is_reliable() == later.transport.is_reliable()
                 && meets(earlier.bind, later.bind)
                 && earlier.bind.is_ipv4() == later.bind.is_ipv4();
             if same_place && port != 0 {

@@ -2,6 +2,7 @@
 
 mod address;
 mod agents;
+mod certificates;
 mod duration;
 mod file;
 mod findings;
@@ -25,7 +26,7 @@ pub use findings::{Error, Warning};
 pub use folder::NODE;
 pub use name::check_extension;
 
-use crate::switch::settings::{Settings, User};
+use crate::switch::settings::{Certificates, Settings, User};
 use crate::wire::sip::auth::Algorithm;
 use findings::Findings;
 use folder::Folder;
@@ -87,6 +88,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
         settings: Settings {
             domain: node.domain,
             listeners: listeners.listeners,
+            certificates: Certificates { own: listeners.certificates, peers: trunks.peers },
             rtp: crate::switch::settings::Rtp {
                 bind: listeners.rtp_bind,
                 advertise: listeners.rtp_advertise,
@@ -96,7 +98,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             users,
             agents,
             queues: queues.into_iter().map(|(name, read)| (name, read.queue)).collect(),
-            trunks,
+            trunks: trunks.trunks,
             routes,
             retention,
             retention_every: node.retention_every,

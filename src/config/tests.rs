@@ -1,5 +1,7 @@
 //! The words of every complaint, and what files come to mean. Each test lays a few files over a sound office.
 
+mod tls;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -270,8 +272,8 @@ fn an_address_behind_nat_is_advertised() {
         ]),
         [
             "external.toml:2: `advertise` and `bind` are of one family, IPv4 or IPv6",
-            "external.toml:3: `transports` has `udp` and `tcp` in this release, not `tls`",
-            "external.toml:3: `transports` names at least one of `udp` and `tcp`",
+            "external.toml:3: `transports` does not name `tls`: `[tls]` with `certificate` and `key` adds it",
+            "external.toml:3: `transports` names at least one of `udp` and `tcp` where there is no `[tls]`",
             "internal.toml:1: `bind` is an address in numbers, not the name `pbx.example`: names come with DNS support",
         ]
     );
@@ -444,7 +446,7 @@ fn a_user_is_what_the_file_says_and_the_hash_is_for_our_domain() {
         [
             "users/201.toml: `realm` is missing: the `domain` that the password was set for",
             "users/201.toml:2: `caller_id` is a number of 3 to 15 digits, such as `+4930555010`",
-            "users/201.toml:3: unknown key `password`; known: `caller_id`, `ha1`, `name`, `realm`",
+            "users/201.toml:3: unknown key `password`; known: `caller_id`, `ha1`, `name`, `realm`, `transport`",
         ]
     );
 }

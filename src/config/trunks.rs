@@ -7,18 +7,22 @@ use super::file::{At, Section, Shape};
 use super::findings::Findings;
 use super::folder::{Folder, Kind};
 use super::listeners::meets;
-use super::{address, name};
+use super::{address, certificates, name};
 use crate::redacted::Redacted;
-use crate::switch::settings::{Credentials, Gateway, Listener, Source, Trunk};
+use crate::switch::settings::{Credentials, Gateway, Listener, Peer, Proof, Source, Trunk};
 use crate::wire::address::is_host;
-use crate::wire::flow::Transport;
+use crate::wire::flow::{PeerId, Transport};
 
-/// Reads the trunks, by name.
-pub(super) fn read(
-    folder: &Folder<'_>,
-    listeners: &[Listener],
-    findings: &Findings,
-) -> BTreeMap<String, Trunk> {
+/// The trunks by name, and who proves by certificate to be one.
+#[derive(Debug)]
+pub(super) struct Trunks {
+    pub(super) trunks: BTreeMap<String, Trunk>,
+    pub(super) peers: Vec<Peer>,
+}
+
+/// Reads the trunks.
+pub(super) fn read(folder: &Folder<'_>, listeners: &[Listener], findings: &Findings) -> Trunks {
+    let mut peers = Vec::new();
     let mut trunks: BTreeMap<String, Trunk> = BTreeMap::new();
     for (name, document) in folder.objects(Kind::Trunks) {
         let mut section = document.section(findings);
@@ -33,15 +37,49 @@ pub(super) fn read(
         let channels = section.count("channels", 1..=20_000).map_or(30, |at| at.value);
         let from: Vec<Source> =
             from.into_iter().flat_map(|at| at.value).map(|at| at.value).collect();
-        if from.is_empty() && gateway.is_none() {
+        let host = gateway.as_ref().and_then(|(gateway, _)| gateway.as_ref()?.domain.as_deref());
+        let tls_line = section.line_of("tls");
+        let tls = certificates::peer(&mut section, host, !from.is_empty());
+        let proof = tls.as_ref().map_or(Proof::Address, |(_, proof)| *proof);
+        if from.is_empty() && gateway.is_none() && proof == Proof::Address {
             section.wrong(1, "the trunk has neither `from` (calls in) nor `[gateway]` (calls out)");
         }
-        section.end();
+        let gateway_line = gateway.as_ref().map(|(_, line)| *line);
         let gateway = gateway.and_then(|(gateway, _)| gateway);
+        if tls.is_none() && gateway.as_ref().is_some_and(|gateway| gateway.transport.is_secure()) {
+            let what =
+                "`gateway.transport` is \"tls\" and no `[tls]` says whose certificate it shows";
+            section.wrong(gateway_line.unwrap_or(1), what);
+        }
+        let peer = tls.and_then(|(peer, _)| peer).map(|peer| place(&mut peers, peer));
+        if let Some(other) = trunks.values().find(|other| alike(&peers, (peer, proof), other)) {
+            let what = format!("`tls.name` is trunk `{}`'s too: whose call is it?", other.name);
+            section.wrong(tls_line.unwrap_or(1), what);
+        }
+        section.end();
         let name = name.to_owned();
-        trunks.insert(name.clone(), Trunk { name, from, gateway, channels });
+        trunks.insert(name.clone(), Trunk { name, from, peer, proof, gateway, channels });
     }
-    trunks
+    Trunks { trunks, peers }
+}
+
+/// The place of a peer; trunks of one carrier share it.
+fn place(peers: &mut Vec<Peer>, peer: Peer) -> PeerId {
+    let place = peers.iter().position(|known| *known == peer).unwrap_or_else(|| {
+        peers.push(peer);
+        peers.len() - 1
+    });
+    PeerId(u16::try_from(place).unwrap_or(u16::MAX))
+}
+
+/// Whether a certificate that proves one trunk proves another, and nothing else tells them apart.
+fn alike(peers: &[Peer], (peer, proof): (Option<PeerId>, Proof), other: &Trunk) -> bool {
+    let name = |peer: Option<PeerId>| Some(&peers.get(usize::from(peer?.0))?.name);
+    let by_name = proof != Proof::Address && other.proof != Proof::Address;
+    let by_name_alone = proof == Proof::Certificate && other.proof == Proof::Certificate;
+    name(peer).is_some()
+        && name(peer) == name(other.peer)
+        && (by_name_alone || by_name && peer != other.peer)
 }
 
 /// A call must be of one trunk.
@@ -73,18 +111,18 @@ fn gateway_of(
     folder: &Folder<'_>,
     listeners: &[Listener],
 ) -> Option<Gateway> {
+    let words = Transport::ALL.map(|transport| (transport.word(), transport));
+    let transport = section.word("transport", &words).map_or(Transport::Udp, |at| at.value);
     if section.line_of("address").is_none() {
         section.missing("address", "where calls out go, such as \"192.0.2.9:5060\"");
     }
     let address = section.parsed("address", |text| {
-        let address = address::socket(text, 5060)?;
+        let address = address::socket(text, transport.default_port())?;
         if !is_host(address.ip()) || address.port() == 0 {
             return Err("is the address of one host, with a port that is not 0".to_owned());
         }
         Ok(address)
     });
-    let words = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
-    let transport = section.word("transport", &words).map_or(Transport::Udp, |at| at.value);
     if let Some(At { value: address, line }) = address {
         let ours = |listener: &&Listener| {
             listener.transport == transport
@@ -103,7 +141,7 @@ fn gateway_of(
         if listeners.iter().filter(ours).any(|listener| !foreign(listener)) {
             section.wrong(line, "`gateway.address` is an address of this switch: calls would loop");
         } else if !listeners.is_empty() && !listeners.iter().any(|at| reachable(&at)) {
-            let word = words.iter().find(|(_, meant)| *meant == transport).map_or("", |at| at.0);
+            let word = transport.word();
             let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
             let what = format!("no address of external.toml has {word} over {family}");
             section.wrong(line, format!("{what}, so this gateway cannot be reached"));

@@ -9,6 +9,7 @@ use super::folder::{Folder, Kind};
 use super::name;
 use crate::redacted::Redacted;
 use crate::switch::settings::User;
+use crate::wire::flow::Transport;
 use crate::wire::sip::auth::Ha1;
 
 /// Reads the users, by extension. One without `ha1` can be called, but no phone can register.
@@ -22,6 +23,8 @@ pub(super) fn read(
         let mut section = document.section(findings);
         let shown = section.parsed("name", shown_name);
         let caller_id = section.parsed("caller_id", name::number);
+        let words = Transport::ALL.map(|transport| (transport.word(), transport));
+        let transport = section.word("transport", &words).map(|at| at.value);
         let realm = section.text("realm");
         let ha1 = hashes(&mut section);
         match (&realm, &ha1) {
@@ -43,6 +46,7 @@ pub(super) fn read(
             name: Redacted::new(shown.map_or_else(|| extension.to_owned(), |at| at.value)),
             ha1: ha1.unwrap_or(Ha1 { sha256: None, md5: None }),
             caller_id: caller_id.map(|at| Redacted::new(at.value)),
+            transport,
         };
         users.insert(extension.to_owned(), user);
     }

@@ -29,6 +29,33 @@ pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The terminal that a process was started in, if it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Terminal {
+    /// It has none: a service.
+    None,
+    /// It has one, or had.
+    Some,
+}
+
+impl Terminal {
+    /// This process's.
+    pub fn of_this_process() -> Terminal {
+        if terminal_opens() { Terminal::Some } else { Terminal::None }
+    }
+
+    /// Whether there was one and it was closed.
+    pub fn is_gone(self) -> bool {
+        self == Terminal::Some && !terminal_opens()
+    }
+}
+
+/// `/dev/tty` is the terminal of whoever opens it, while there is one: tty(4).
+fn terminal_opens() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "the kernel tells it by a file")]
+    std::fs::File::open("/dev/tty").is_ok()
+}
+
 /// Whether whoever started the process wants it to outlive its terminal (`nohup`): then a handler of ours would undo that.
 pub fn ignores_hangup() -> bool {
     #[expect(clippy::disallowed_methods, reason = "the kernel tells it in a file")]

@@ -6,6 +6,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::certificates::{self, Certificates};
+use super::clock::Clock;
 use crate::config::{self, Error, Loaded, Source, Warning, users};
 use crate::redacted::Redacted;
 use crate::switch::settings::User;
@@ -21,9 +23,25 @@ pub fn load(folder: &Path) -> Result<Loaded, Vec<Error>> {
     for path in [&mut loaded.recordings, &mut loaded.state, &mut loaded.prompts] {
         *path = plain(&folder.join(&*path));
     }
+    for path in loaded.settings.certificates.paths() {
+        *path = folder.join(&*path);
+    }
+    let certificates = &loaded.settings.certificates;
+    let read = Certificates::read(certificates).map_err(|wrong| {
+        vec![Error { file: place(folder, &wrong.file), line: None, what: wrong.what }]
+    })?;
+    for odd in certificates::oddities(certificates, &read.rows(), Clock::system().now().utc) {
+        let file = place(folder, &odd.file);
+        loaded.warnings.push(Warning { file, line: None, what: odd.what });
+    }
     loaded.warnings.extend(warnings);
     loaded.warnings.sort();
     Ok(loaded)
+}
+
+/// A path as it is written in the files.
+fn place(folder: &Path, path: &Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).display().to_string()
 }
 
 /// Where recordings and state lie, by `switch.toml` alone: mistakes anywhere else do not matter.
@@ -85,10 +103,10 @@ impl Found {
             let path = folder.join(&name);
             let place = inside.map_or_else(|| name.clone(), |inside| format!("{inside}/{name}"));
             if path.is_dir() {
-                // Prompts are not settings, and nothing lies deeper.
+                // Prompts and certificates are not settings, and nothing lies deeper.
                 if inside.is_some() {
                     self.passed_over(place, "no folder is read in a folder");
-                } else if name != "prompts" {
+                } else if !["prompts", "tls"].contains(&name.as_str()) {
                     self.folder(&path, Some(&name));
                 }
             } else if name.ends_with(".toml") || inside == Some("secrets") {

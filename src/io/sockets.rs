@@ -2,6 +2,7 @@
 
 mod connection;
 mod tcp;
+mod tls;
 mod udp;
 
 use std::collections::VecDeque;
@@ -13,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::certificates::Certificates;
 use crate::switch::settings::{Listener, Profile};
-use crate::wire::flow::{self, ConnectionId, Flow, ListenerId, Transmit, Transport};
+use crate::wire::flow::{self, Flow, ListenerId, Transmit, Transport};
 use tcp::Tcp;
 use udp::Udp;
 
-/// What TCP peers may take of us. UDP needs no such limits: it keeps nothing.
+/// What peers of TCP and TLS may take of us. UDP needs no such limits: it keeps nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Connections at once, accepted and opened.
@@ -29,7 +31,9 @@ pub struct Limits {
     pub message: Duration,
     /// A connection that has carried a message is closed after so long without a byte.
     pub idle: Duration,
-    /// An outgoing connection must stand after so long.
+    /// A TLS connection must be agreed on so long after it was accepted.
+    pub handshake: Duration,
+    /// An outgoing connection must stand after so long, TLS included.
     pub connect: Duration,
     /// One message must be written in so long.
     pub write: Duration,
@@ -45,6 +49,7 @@ impl Default for Limits {
             connections: 2_048,
             per_source: 256,
             message: Duration::from_secs(32),
+            handshake: Duration::from_secs(10),
             idle: Duration::from_secs(3_700),
             connect: Duration::from_secs(4),
             write: Duration::from_secs(32),
@@ -79,7 +84,7 @@ pub struct Message {
 /// An address that could not be bound.
 #[derive(Debug)]
 pub struct BindError {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// The address.
     pub address: SocketAddr,
@@ -91,10 +96,7 @@ pub struct BindError {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        };
+        let transport = self.transport.word().to_uppercase();
         let file = match self.profile {
             Profile::Internal => "internal.toml",
             Profile::External => "external.toml",
@@ -125,6 +127,7 @@ pub struct Bound(Vec<Socket>);
 enum Socket {
     Udp(std::net::UdpSocket),
     Tcp(std::net::TcpListener),
+    Tls(std::net::TcpListener, Profile),
 }
 
 /// Binds every listener, in order, and writes what port 0 became into `bind` and (where it says 0 too) `advertise`. A TCP listener with
@@ -160,6 +163,11 @@ pub fn bind(listeners: &mut [Listener]) -> Result<Bound, BindError> {
                 let address = socket.local_addr().map_err(wrong)?;
                 (Socket::Tcp(socket), address)
             }
+            Transport::Tls => {
+                let socket = tcp::bind(listener.bind).map_err(wrong)?;
+                let address = socket.local_addr().map_err(wrong)?;
+                (Socket::Tls(socket, listener.profile), address)
+            }
         };
         listener.bind = address;
         if listener.advertise.port() == 0 {
@@ -181,12 +189,16 @@ pub struct Sockets {
     found: VecDeque<flow::Event>,
 }
 
-/// Whole messages of all TCP peers that may wait for the switch; a peer whose message finds no room is read later.
+/// Whole messages of all peers of TCP and TLS that may wait for the switch; a peer whose message finds no room is read later.
 const WAITING_FRAMES: usize = 512;
 
 impl Sockets {
     /// Begins to read. To be called within the runtime that will drive it.
-    pub fn start(bound: Bound, limits: Limits) -> std::io::Result<Sockets> {
+    pub fn start(
+        bound: Bound,
+        limits: Limits,
+        certificates: &Certificates,
+    ) -> std::io::Result<Sockets> {
         let (tell, told) = mpsc::channel(WAITING_FRAMES);
         let mut udp = Udp::default();
         let mut tcp = Tcp::new(limits, tell);
@@ -194,6 +206,9 @@ impl Sockets {
             match socket {
                 Socket::Udp(socket) => udp.add(ListenerId(place), socket)?,
                 Socket::Tcp(socket) => tcp.add(ListenerId(place), socket)?,
+                Socket::Tls(socket, profile) => {
+                    tcp.add_tls(ListenerId(place), socket, profile, certificates)?
+                }
             }
         }
         Ok(Sockets { udp, tcp, told, first: None, found: VecDeque::new() })
@@ -229,7 +244,7 @@ impl Sockets {
     pub fn recycle(&mut self, message: Message) {
         match message.flow.transport {
             Transport::Udp => self.udp.recycle(message.bytes),
-            Transport::Tcp => {}
+            Transport::Tcp | Transport::Tls => {}
         }
     }
 
@@ -237,7 +252,7 @@ impl Sockets {
     pub fn send(&mut self, transmit: Transmit) {
         let failed = match transmit.flow.transport {
             Transport::Udp => self.udp.send(&transmit),
-            Transport::Tcp => self.tcp.send(transmit),
+            Transport::Tcp | Transport::Tls => self.tcp.send(transmit),
         };
         self.found.extend(failed);
     }
@@ -245,12 +260,12 @@ impl Sockets {
     /// Closes a connection once what was sent is out. UDP has none.
     pub fn close(&mut self, flow: Flow) {
         match (flow.transport, flow.connection) {
-            (Transport::Tcp, Some(connection)) => self.tcp.close(connection),
-            (Transport::Tcp, None) | (Transport::Udp, _) => {}
+            (Transport::Tcp | Transport::Tls, Some(connection)) => self.tcp.close(connection),
+            (Transport::Tcp | Transport::Tls, None) | (Transport::Udp, _) => {}
         }
     }
 
-    /// TCP connections that stand or are being opened.
+    /// Connections that stand or are being opened.
     pub fn connections(&self) -> usize {
         self.tcp.connections()
     }
@@ -267,11 +282,6 @@ impl Sockets {
         // Whoever does not read by then is cut off.
         let _ = tokio::time::timeout(patience, gone).await;
     }
-}
-
-/// The flow of a connection.
-fn stream(listener: ListenerId, remote: SocketAddr, connection: Option<ConnectionId>) -> Flow {
-    Flow { listener, transport: Transport::Tcp, remote, connection }
 }
 
 #[cfg(test)]

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, mpsc};
 
-use super::turn::{News, Rest, Signals, Turn};
+use super::signals::Signals;
+use super::turn::{News, Rest, Turn};
 use super::{Fault, Options, Running, StartError};
 use crate::config::Loaded;
+use crate::io::certificates::Certificates;
 use crate::io::control::Control;
 use crate::io::folder;
 use crate::io::process;
@@ -45,6 +47,8 @@ pub(super) fn start(options: Options) -> Result<Running, StartError> {
     let Opened { store, memory, interrupted, copy } =
         Store::open(&state, &recordings, clock.now().utc).map_err(StartError::Store)?;
     let library = sounds(&folder, &mut settings);
+    let certificates =
+        Certificates::read(&settings.certificates).map_err(StartError::Certificate)?;
     let bound = sockets::bind(&mut settings.listeners).map_err(StartError::Bind)?;
     try_rtp(&settings.rtp)?;
     let control = Control::bind(&state).map_err(StartError::Control)?;
@@ -76,12 +80,13 @@ pub(super) fn start(options: Options) -> Result<Running, StartError> {
     let limits = Limits { idle: settings.registrar.longest + IDLE_MARGIN, ..Limits::default() };
     let (sockets, signals) = {
         let _within = runtime.enter();
-        let sockets = Sockets::start(bound, limits).map_err(StartError::System)?;
+        let sockets = Sockets::start(bound, limits, &certificates).map_err(StartError::System)?;
         (sockets, Signals::listen(signals).map_err(StartError::System)?)
     };
     let turn = Turn {
         switch: Switch::new(clock.now(), settings, memory, seed),
         clock,
+        certificates,
         sockets,
         journal,
         media,

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::promises::Promises;
-use super::{CLOSING, Fault, GOODBYE, facts};
+use super::signals::{Signals, Wish};
+use super::{CLOSING, Fault, GOODBYE, facts, renewal};
+use crate::io::certificates::Certificates;
 use crate::io::clock::Clock;
 use crate::io::control::Asked;
-use crate::io::process;
 use crate::io::purge::{Outcome, Purger};
 use crate::io::relay::Media;
 use crate::io::sockets::{Arrival, Sockets};
@@ -44,6 +44,7 @@ pub(super) enum News {
 /// Everything that the task owns.
 pub(super) struct Turn {
     pub(super) clock: Clock,
+    pub(super) certificates: Certificates,
     pub(super) switch: Switch,
     pub(super) sockets: Sockets,
     pub(super) journal: Journal,
@@ -78,30 +79,6 @@ enum First {
     Heard(media::Event),
     News(News),
     Asked(Asked),
-}
-
-/// The signals of the program that end it, or none.
-pub(super) struct Signals(Vec<Signal>);
-
-impl Signals {
-    /// SIGTERM, SIGINT and SIGHUP (a terminal that is closed; not under nohup), if they are ours to take. To be called within the
-    /// runtime.
-    pub(super) fn listen(ours: bool) -> std::io::Result<Signals> {
-        let mut kinds = Vec::new();
-        if ours {
-            kinds.extend([SignalKind::terminate(), SignalKind::interrupt()]);
-            kinds.extend((!process::ignores_hangup()).then(SignalKind::hangup));
-        }
-        kinds.into_iter().map(signal).collect::<Result<_, _>>().map(Signals)
-    }
-
-    async fn next(&mut self) {
-        std::future::poll_fn(|context| {
-            let came = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-            if came { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-        })
-        .await;
-    }
 }
 
 impl Turn {
@@ -139,8 +116,11 @@ impl Turn {
         };
         let first = tokio::select! {
             biased;
-            () = signals.next() => {
-                self.begin_to_stop();
+            wish = signals.next() => {
+                match wish {
+                    Wish::End => self.begin_to_stop(),
+                    Wish::Reload => renewal::reload(&self.certificates, None),
+                }
                 None
             }
             () = self.stop.notified() => {
@@ -241,11 +221,22 @@ impl Turn {
                     asked
                 }
             };
-            if request == Request::Stop {
-                // Whoever asked sees the socket close when it is done.
-                let _ = answer.send(Reply::Done);
-                self.begin_to_stop();
-                continue;
+            match request {
+                Request::Stop => {
+                    // Whoever asked sees the socket close when it is done.
+                    let _ = answer.send(Reply::Done);
+                    self.begin_to_stop();
+                    continue;
+                }
+                Request::CertificateShow => {
+                    renewal::show(&self.certificates, answer);
+                    continue;
+                }
+                Request::CertificateReload => {
+                    renewal::reload(&self.certificates, Some(answer));
+                    continue;
+                }
+                _ => {}
             }
             if request == Request::AcceptClock {
                 tracing::warn!(event = "clock_accepted");

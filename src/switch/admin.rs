@@ -66,6 +66,10 @@ impl Switch {
                 Reply::Done
             }
             Request::RetentionStatus => self.retention.status(now),
+            // The server answers these, for the files are none of ours.
+            Request::CertificateShow | Request::CertificateReload => {
+                Reply::Refused { why: "nothing here has TLS".to_owned() }
+            }
             Request::Stop => {
                 if self.stopping == Stopping::No {
                     self.stopping = Stopping::Asked;

@@ -61,6 +61,10 @@ pub enum Request {
     AcceptClock,
     /// When retention ran and runs next.
     RetentionStatus,
+    /// The certificates of TLS that are in use.
+    CertificateShow,
+    /// Reads their files again.
+    CertificateReload,
     /// BYE to all, seal, end.
     Stop,
 }
@@ -117,6 +121,11 @@ pub enum Reply {
     Agents {
         /// By name.
         agents: Vec<AgentRow>,
+    },
+    /// Certificates.
+    Certificates {
+        /// Ours, then those of authorities.
+        certificates: Vec<CertificateRow>,
     },
     /// What retention did.
     RetentionRan {
@@ -225,6 +234,20 @@ pub struct TrunkRow {
     pub gateway: Option<String>,
     pub calls: usize,
     pub channels: usize,
+}
+
+/// A certificate of TLS.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it; times are RFC 3339")]
+pub struct CertificateRow {
+    /// For whom: `phones`, `carriers`, a peer's name.
+    pub used: String,
+    pub file: String,
+    /// Whom it is for, by its subjectAltName.
+    pub names: Vec<String>,
+    pub issuer: String,
+    pub begins: String,
+    pub expires: String,
 }
 
 /// A queue.

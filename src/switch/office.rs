@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::Now;
 use super::settings::{
-    Caller, ConsentMode, Destination, EarlyMedia, Listener, NumberPattern, Profile, Registrar,
-    Route, Rtp, Settings, Source, Trunk, User,
+    Caller, Certificates, ConsentMode, Destination, EarlyMedia, Listener, NumberPattern, Profile,
+    Proof, Registrar, Route, Rtp, Settings, Source, Trunk, User,
 };
 use crate::redacted::Redacted;
 use crate::utc::Utc;
@@ -29,7 +29,10 @@ pub(super) fn settings() -> Settings {
     let user = |extension: &str| {
         let name = Redacted::new(format!("Owner of {extension}"));
         let ha1 = Ha1::of(extension, REALM, PASSWORD);
-        (extension.to_owned(), User { extension: extension.into(), name, ha1, caller_id: None })
+        (
+            extension.to_owned(),
+            User { extension: extension.into(), name, ha1, caller_id: None, transport: None },
+        )
     };
     let listener = |profile, address: &str| {
         let bind = address.parse().expect("an address");
@@ -40,6 +43,8 @@ pub(super) fn settings() -> Settings {
     let trunk = Trunk {
         name: "north".into(),
         from: vec![Source { address: north, bits: 32, port: None }],
+        peer: None,
+        proof: Proof::Address,
         gateway: None,
         channels: 2,
     };
@@ -61,6 +66,7 @@ pub(super) fn settings() -> Settings {
             listener(Profile::Internal, "10.0.0.1:5060"),
             listener(Profile::External, "192.0.2.1:5060"),
         ],
+        certificates: Certificates::default(),
         rtp: Rtp {
             bind: nowhere,
             advertise: nowhere,
@@ -106,7 +112,7 @@ pub(super) fn later(now: Now, span: Duration) -> Now {
 /// The way of a phone (listener 0) or a carrier (listener 1).
 pub(super) fn flow(listener: u16, remote: &str) -> Flow {
     let remote: SocketAddr = remote.parse().expect("an address");
-    Flow { listener: ListenerId(listener), transport: Transport::Udp, remote, connection: None }
+    Flow::to(ListenerId(listener), Transport::Udp, remote)
 }
 
 /// A REGISTER of `user` from a phone, with these header lines.

@@ -94,6 +94,10 @@ impl Switch {
             self.guard.check(now.instant, source, request, ha1).map(|()| user)
         });
         let stale = match checked {
+            // Told to whoever has proven to be it, so that nobody finds out which users there are.
+            Ok(user) if !self.may_use(&user, flow) => {
+                return Err(answer(Status::of(403)).reason("Another Transport Is Required"));
+            }
             Ok(user) => return Ok(user),
             Err(Refusal::Malformed(wrong)) => {
                 return Err(answer(wrong.status).reason(wrong.what));
@@ -111,6 +115,11 @@ impl Switch {
         Err(challenges.iter().fold(answer(Status::of(401)), |response, value| {
             response.header(Name::WwwAuthenticate, value)
         }))
+    }
+
+    fn may_use(&self, user: &str, flow: Flow) -> bool {
+        let only = self.settings.users.get(user).and_then(|user| user.transport);
+        only.is_none_or(|only| only == flow.transport)
     }
 
     /// The answer to a REGISTER: `Err` to somebody who has proven nothing.
@@ -145,7 +154,7 @@ impl Switch {
         flow: Flow,
         answer: Answer<'_>,
     ) -> Result<Caller, Outgoing> {
-        if let Some(trunk) = Trunks::of(&self.settings, flow.remote) {
+        if let Some(trunk) = Trunks::of(&self.settings, flow) {
             let from = request.from();
             let number = from
                 .uri

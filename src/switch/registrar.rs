@@ -9,7 +9,7 @@ use super::journal::{Binding, Entry};
 use super::outbox::Outbox;
 use super::settings::Settings;
 use crate::wire::address::is_host;
-use crate::wire::flow::{Flow, Transport};
+use crate::wire::flow::Flow;
 use crate::wire::sip::headers::{Address, Contacts, Name};
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
@@ -236,10 +236,7 @@ impl Registrar {
             aor: bound.binding.aor.clone(),
             contact: bound.binding.contact.clone(),
             source: bound.binding.flow.remote.to_string(),
-            transport: match bound.binding.flow.transport {
-                Transport::Udp => "udp".into(),
-                Transport::Tcp => "tcp".into(),
-            },
+            transport: bound.binding.flow.transport.word().to_owned(),
             expires: bound.binding.expires.to_string(),
             user_agent: bound.binding.user_agent.clone(),
         };

@@ -1,17 +1,21 @@
 //! The settings as meant: what `config` makes of the files, and what every decision reads.
 
+mod certificates;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::media::PromptId;
 use crate::redacted::Redacted;
-use crate::wire::flow::{ListenerId, Transport};
+use crate::wire::flow::{ListenerId, PeerId, Transport};
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::{Algorithm, Ha1};
 use crate::wire::sip::dialog::Reach;
 use crate::wire::sip::message::Status;
 use crate::wire::sip::timer;
+
+pub use certificates::{Certificates, KeyPair, Peer, Proof};
 
 /// The whole configuration of a node.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct Settings {
     pub domain: String,
     /// The listeners, `ListenerId` being the place in this list.
     pub listeners: Vec<Listener>,
+    /// What TLS shows and asks for.
+    pub certificates: Certificates,
     /// RTP.
     pub rtp: Rtp,
     /// Users by extension.
@@ -86,7 +92,7 @@ pub enum Profile {
 pub struct Listener {
     /// Phones or carriers.
     pub profile: Profile,
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// What to bind; port 0 only in demo and tests.
     pub bind: SocketAddr,
@@ -120,6 +126,8 @@ pub struct User {
     pub ha1: Ha1,
     /// The number shown to carriers, if the user may call out by it.
     pub caller_id: Option<Redacted<String>>,
+    /// The only transport that their phones may use; `None`: any.
+    pub transport: Option<Transport>,
 }
 
 /// Somebody who takes calls from queues.
@@ -157,6 +165,10 @@ pub struct Trunk {
     pub name: String,
     /// Who may call in: address prefixes, with a port if the carrier shares its address with somebody.
     pub from: Vec<Source>,
+    /// Who its TLS connections prove to be; a connection of ours goes to nobody else.
+    pub peer: Option<PeerId>,
+    /// What of these two recognises a call in.
+    pub proof: Proof,
     /// Where calls out go; `None`: calls in only.
     pub gateway: Option<Gateway>,
     /// Calls at once, in and out.
@@ -195,7 +207,7 @@ impl Source {
 pub struct Gateway {
     /// Where INVITEs go.
     pub address: SocketAddr,
-    /// UDP or TCP.
+    /// UDP, TCP or TLS; the trunk of one with TLS has a `peer`.
     pub transport: Transport,
     /// The host in Request-URI, From and To; the address if not given.
     pub domain: Option<String>,

@@ -1,10 +1,10 @@
 //! Trunks: who calls from where, and how many at once.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use super::control::TrunkRow;
-use super::settings::{Settings, Trunk};
+use super::settings::{Proof, Settings, Trunk};
+use crate::wire::flow::Flow;
 
 /// The calls of every trunk.
 #[derive(Debug, Default)]
@@ -13,8 +13,8 @@ pub(super) struct Trunks {
 }
 
 impl Trunks {
-    /// The trunk that calls from `source`: the one that names it most closely.
-    pub(super) fn of(settings: &Settings, source: SocketAddr) -> Option<&Trunk> {
+    /// The trunk that calls by `flow`: the one whose certificate it has proven, then the one that names its address most closely.
+    pub(super) fn of(settings: &Settings, flow: Flow) -> Option<&Trunk> {
         settings
             .trunks
             .values()
@@ -22,10 +22,16 @@ impl Trunks {
                 let closest = trunk
                     .from
                     .iter()
-                    .filter(|from| from.contains(source))
+                    .filter(|from| from.contains(flow.remote))
                     .map(|from| (from.port.is_some(), from.bits))
-                    .max()?;
-                Some((closest, trunk))
+                    .max();
+                let is_proven = trunk.peer.is_some() && trunk.peer == flow.peer;
+                let is_it = match trunk.proof {
+                    Proof::Address => closest.is_some(),
+                    Proof::Certificate => is_proven,
+                    Proof::Both => closest.is_some() && is_proven,
+                };
+                is_it.then_some(((trunk.proof != Proof::Address, closest), trunk))
             })
             .max_by_key(|(closest, _)| *closest)
             .map(|(_, trunk)| trunk)
@@ -78,12 +84,12 @@ mod tests {
             port,
         };
         let from = from.iter().map(source).collect();
-        (name.to_owned(), Trunk { name: name.into(), from, gateway: None, channels: 2 })
+        let north = office::settings().trunks["north"].clone();
+        (name.to_owned(), Trunk { name: name.into(), from, ..north })
     }
 
     fn whose(settings: &Settings, source: &str) -> Option<String> {
-        let source = source.parse().expect("an address");
-        Trunks::of(settings, source).map(|trunk| trunk.name.clone())
+        Trunks::of(settings, office::flow(1, source)).map(|trunk| trunk.name.clone())
     }
 
     #[test]

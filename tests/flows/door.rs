@@ -102,7 +102,7 @@ impl Door {
 
     pub(crate) fn hears(&mut self, listener: ListenerId, from: &str, text: &str) -> Vec<String> {
         let remote: SocketAddr = from.parse().expect("an address");
-        let flow = Flow { listener, transport: Transport::Udp, remote, connection: None };
+        let flow = Flow::to(listener, Transport::Udp, remote);
         let received = self.now.instant;
         let bytes = text.as_bytes();
         self.handle(Input::Datagram(Datagram { flow, received, bytes, broken: false }))
@@ -149,7 +149,7 @@ impl Door {
 
 fn remembered(now: Utc) -> Memory {
     let remote = BOB.parse().expect("an address");
-    let flow = Flow { listener: PHONES, transport: Transport::Udp, remote, connection: None };
+    let flow = Flow::to(PHONES, Transport::Udp, remote);
     let bob = Binding {
         aor: "201".into(),
         contact: format!("sip:201@{BOB}"),

@@ -1,8 +1,10 @@
 //! The switch in the hands of an admin: its log goes nowhere, its files are mistyped, its terminal is closed.
 
 use std::fs::{self, File};
+use std::time::Duration;
 
 use crate::switch::Switch;
+use crate::wait_for;
 
 #[test]
 fn a_log_that_cannot_be_written_stops_neither_the_switch_nor_a_command() {
@@ -19,8 +21,22 @@ fn a_log_that_cannot_be_written_stops_neither_the_switch_nor_a_command() {
 #[test]
 fn a_terminal_that_is_closed_stops_the_switch_in_order() {
     let mut switch = Switch::start();
-    assert!(switch.end_by("HUP").success());
-    assert!(switch.log().contains("event=stopped"), "{}", switch.log());
+    assert!(switch.terminate().success());
+    switch.launch_in_a_terminal();
+    switch.kill();
+    wait_for("the switch ends", Duration::from_secs(10), || {
+        switch.log().contains("event=stopped").then_some(())
+    });
+}
+
+#[test]
+fn a_hangup_by_somebody_who_is_there_reads_certificates_again() {
+    let switch = Switch::start();
+    switch.signal("HUP");
+    wait_for("the certificates are read", Duration::from_secs(10), || {
+        switch.log().contains("event=certificates_reloaded").then_some(())
+    });
+    assert!(switch.cli(&["certificate", "show"]).status.success());
 }
 
 #[test]

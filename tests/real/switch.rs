@@ -61,6 +61,25 @@ impl Switch {
             .stderr(log)
             .spawn()
             .expect("the switch starts");
+        self.answers(child);
+    }
+
+    /// The same in a terminal of its own, which closes when it is killed.
+    pub(crate) fn launch_in_a_terminal(&mut self) {
+        let command = self.command(&["serve"]);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<_> = words.map(|word| word.to_str().expect("UTF-8").to_owned()).collect();
+        let child = Command::new("script")
+            .args(["-q", "-c", &format!("exec {} >>log 2>&1", words.join(" ")), "/dev/null"])
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("script runs (Debian: bsdutils)");
+        self.answers(child);
+    }
+
+    fn answers(&mut self, child: Child) {
         self.child = Some(child);
         wait_for("the switch answers", Duration::from_secs(30), || {
             if let Some(ended) =
@@ -116,12 +135,18 @@ impl Switch {
         self.end_by("TERM")
     }
 
+    /// Sends it this signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let process = self.child.as_ref().expect("a running switch").id().to_string();
+        let arguments = [format!("-{signal}"), process];
+        let sent = Command::new("kill").args(arguments).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
     /// This signal; gives the exit status.
     pub(crate) fn end_by(&mut self, signal: &str) -> std::process::ExitStatus {
+        self.signal(signal);
         let mut child = self.child.take().expect("a running switch");
-        let (signal, process) = (format!("-{signal}"), child.id().to_string());
-        let sent = Command::new("kill").args([signal, process]).status().expect("kill runs");
-        assert!(sent.success());
         wait_for("the switch ends", Duration::from_secs(10), || child.try_wait().expect("a child"))
     }
 

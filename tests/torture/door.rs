@@ -91,7 +91,8 @@ impl Door {
         for extension in ["1001", "watson", "user", "null-\0-null"] {
             let ha1 = Ha1::of(extension, DOMAIN, PASSWORD);
             let name = Redacted::new(extension.to_owned());
-            let user = User { extension: extension.into(), name, ha1, caller_id: None };
+            let user =
+                User { extension: extension.into(), name, ha1, caller_id: None, transport: None };
             settings.users.insert(extension.into(), user);
         }
         settings.routes = vec![Route {
@@ -132,7 +133,7 @@ impl Door {
             .expect("a listener of either profile and transport");
         let connection = match sender.transport {
             Transport::Udp => None,
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 self.connections += 1;
                 Some(ConnectionId(self.connections))
             }
@@ -142,6 +143,7 @@ impl Door {
             transport: sender.transport,
             remote: sender.address,
             connection,
+            peer: None,
         };
         Way { flow, framer: Framer::default() }
     }
@@ -152,7 +154,7 @@ impl Door {
         let remote = flow.remote;
         match flow.transport {
             Transport::Udp => self.receive(flow, bytes, false),
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 way.framer.push(bytes);
                 while let Some(frame) = way.framer.next() {
                     match frame {
@@ -286,7 +288,7 @@ fn flow(settings: &Settings, remote: SocketAddr, profile: Profile) -> Flow {
     let place = (settings.listeners.iter())
         .position(|listener| (listener.profile, listener.transport) == (profile, Transport::Udp))
         .expect("a listener for phones");
-    Flow { listener: ListenerId(place as u16), transport: Transport::Udp, remote, connection: None }
+    Flow::to(ListenerId(place as u16), Transport::Udp, remote)
 }
 
 /// What the phone answers: it is busy; to an ACK, nothing.

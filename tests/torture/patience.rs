@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use tonspur::io::certificates::Certificates;
 use tonspur::io::sockets::{Arrival, Limits, Sockets, bind};
 use tonspur::switch::settings::{Listener, Profile};
 use tonspur::wire::flow::{Event, Transport};
@@ -28,7 +29,7 @@ fn a_connection_that_owes_the_rest_of_a_message_is_closed_when_patience_ends() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let mut sockets = Sockets::start(bound, limits).expect("sockets");
+        let mut sockets = Sockets::start(bound, limits, &Certificates::default()).expect("sockets");
         let begun = Instant::now();
         let mut peer = TcpStream::connect(listeners[0].bind).expect("it listens");
         peer.write_all(&super::bytes("rfc4475/clerr")).expect("there is room");

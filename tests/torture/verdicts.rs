@@ -95,7 +95,7 @@ fn verdicts(transport: Transport) {
     // Whose end is not to be told on a stream, and who comes second on one.
     let one_more = match transport {
         Transport::Udp => "rfc4475/inv2543",
-        Transport::Tcp => "rfc4475/dblreq",
+        Transport::Tcp | Transport::Tls => "rfc4475/dblreq",
     };
     let expected: BTreeSet<_> = RINGING.into_iter().chain([one_more]).collect();
     assert_eq!(ringing.into_iter().collect::<BTreeSet<_>>(), expected);
@@ -127,7 +127,7 @@ fn judged(line: &Line, message: &[u8], way: &Way, seen: &Seen) -> Vec<String> {
             Transport::Tcp if second.iter().all(|text| text.status() < Some(200)) => {
                 wrong.push("the second request of the stream is not answered".into());
             }
-            Transport::Udp | Transport::Tcp => {}
+            Transport::Udp | Transport::Tcp | Transport::Tls => {}
         }
     }
     for answer in &answers {
@@ -175,7 +175,7 @@ fn misjudged(line: &Line, answers: &[Text], transport: Transport) -> Option<Stri
 fn misdirected(request: &Text, way: &Way, to: tonspur::wire::flow::Flow) -> Option<String> {
     let source = way.flow.remote;
     let right = match way.flow.transport {
-        Transport::Tcp => to == way.flow,
+        Transport::Tcp | Transport::Tls => to == way.flow,
         Transport::Udp if request.asks_for_rport() => to.remote == source,
         Transport::Udp => {
             let port = request.sent_by().map_or(source.port(), |(_, port)| port);

@@ -1,4 +1,4 @@
-//! One TCP connection: frames in, bytes out, and the patience it is given.
+//! One connection of TCP or TLS: frames in, bytes out, and the patience it is given.
 #![expect(clippy::disallowed_methods, reason = "what comes is stamped when it comes")]
 
 use std::future::pending;
@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::tcp::{Queued, Told};
-use super::{Limits, Message};
-use crate::wire::flow::Flow;
+use super::{Limits, Message, tls};
+use crate::io::certificates::Certificates;
+use crate::switch::settings::Profile;
+use crate::wire::flow::{ConnectionId, Flow};
 use crate::wire::sip::framing::{Frame, Framer};
 
 /// Read at once.
@@ -63,66 +64,131 @@ enum End {
 
 impl Connection {
     /// An accepted connection.
-    pub(super) async fn serve(self, stream: TcpStream) {
-        self.run(stream).await;
+    pub(super) async fn serve(self, mut stream: TcpStream) {
+        settle(&stream);
+        let end = self.end();
+        let (reader, writer) = stream.split();
+        self.run(reader, writer).await;
+        drop(stream);
+        end.tell(Told::Ended).await;
+    }
+
+    /// An accepted connection that begins with a handshake.
+    pub(super) async fn serve_tls(
+        mut self,
+        stream: TcpStream,
+        certificates: Certificates,
+        profile: Profile,
+    ) {
+        settle(&stream);
+        let end = self.end();
+        match tls::accept(&certificates, profile, stream, self.limits.handshake).await {
+            Ok((stream, peer)) => {
+                if let Some(peer) = peer {
+                    self.flow.peer = Some(peer);
+                    end.tell(|connection| Told::Proven(connection, peer)).await;
+                }
+                let (reader, writer) = tokio::io::split(stream);
+                self.run(reader, writer).await;
+            }
+            Err(why) => {
+                tracing::debug!(event = "tls_not_accepted", remote = %self.flow.remote, why);
+            }
+        }
+        end.tell(Told::Ended).await;
     }
 
     /// A connection of ours to the flow's remote, from the address that the listener is bound to.
     pub(super) async fn connect(self, from: Option<IpAddr>) {
-        let remote = self.flow.remote;
+        let (remote, end) = (self.flow.remote, self.end());
         match timeout(self.limits.connect, open(remote, from)).await {
-            Ok(Ok(stream)) => self.run(stream).await,
+            Ok(Ok(mut stream)) => {
+                settle(&stream);
+                let (reader, writer) = stream.split();
+                self.run(reader, writer).await;
+                drop(stream);
+                end.tell(Told::Ended).await;
+            }
             Ok(Err(error)) => {
                 tracing::debug!(event = "tcp_connect_failed", %remote, %error);
-                self.refused().await;
+                end.tell(Told::Refused).await;
             }
             Err(_) => {
                 tracing::debug!(event = "tcp_connect_timeout", %remote);
-                self.refused().await;
+                end.tell(Told::Refused).await;
             }
         }
     }
 
-    async fn refused(self) {
-        if let Some(connection) = self.flow.connection {
-            // It only fails when the whole switch ends.
-            let _ = self.tell.send(Told::Refused(connection)).await;
+    /// The same with a handshake, in which the flow's peer proves who it is.
+    pub(super) async fn connect_tls(self, from: Option<IpAddr>, certificates: Certificates) {
+        let (remote, peer, end) = (self.flow.remote, self.flow.peer, self.end());
+        let handshake = async {
+            let stream = open(remote, from).await.map_err(|error| error.to_string())?;
+            settle(&stream);
+            let peer = peer.ok_or("nobody in particular is meant")?;
+            tls::connect(&certificates, peer, remote.ip(), stream).await
+        };
+        match timeout(self.limits.connect, handshake).await {
+            Ok(Ok(stream)) => {
+                let (reader, writer) = tokio::io::split(stream);
+                self.run(reader, writer).await;
+                end.tell(Told::Ended).await;
+            }
+            Ok(Err(why)) => {
+                tracing::warn!(event = "tls_connect_failed", %remote, why);
+                end.tell(Told::Refused).await;
+            }
+            Err(_) => {
+                tracing::warn!(event = "tls_connect_timeout", %remote);
+                end.tell(Told::Refused).await;
+            }
         }
     }
 
-    async fn run(self, mut stream: TcpStream) {
+    fn end(&self) -> Farewell {
+        Farewell { tell: self.tell.clone(), connection: self.flow.connection }
+    }
+
+    async fn run(self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) {
         let Connection { flow, limits, tell, orders, own_orders, queued, proven } = self;
-        settle(&stream);
-        {
-            let (reader, writer) = stream.split();
-            let mut reader =
-                Reader { reader, flow, limits, tell: tell.clone(), own_orders, proven };
-            let mut write = pin!(write(writer, orders, &queued, limits.write));
-            let end = tokio::select! {
-                end = reader.read() => Some(end),
-                () = &mut write => None,
-            };
-            match end {
-                // Requests already taken may still be answered.
-                Some(End::Finished) => {
-                    let _ = timeout(FAREWELL, &mut write).await;
-                }
-                Some(End::Cut) => {}
-                // Closed by us: taking what the peer still sends keeps its system from throwing our last answer away.
-                None => {
-                    let _ = timeout(FAREWELL, reader.discard()).await;
-                }
+        let mut reader = Reader { reader, flow, limits, tell, own_orders, proven };
+        let mut write = pin!(write(writer, orders, &queued, limits.write));
+        let end = tokio::select! {
+            end = reader.read() => Some(end),
+            () = &mut write => None,
+        };
+        match end {
+            // Requests already taken may still be answered.
+            Some(End::Finished) => {
+                let _ = timeout(FAREWELL, &mut write).await;
             }
-        }
-        drop(stream);
-        if let Some(connection) = flow.connection {
-            let _ = tell.send(Told::Ended(connection)).await;
+            Some(End::Cut) => {}
+            // Closed by us: taking what the peer still sends keeps its system from throwing our last answer away.
+            None => {
+                let _ = timeout(FAREWELL, reader.discard()).await;
+            }
         }
     }
 }
 
-struct Reader<'a> {
-    reader: ReadHalf<'a>,
+/// Tells the table what becomes of a connection.
+struct Farewell {
+    tell: mpsc::Sender<Told>,
+    connection: Option<ConnectionId>,
+}
+
+impl Farewell {
+    async fn tell(&self, what: impl FnOnce(ConnectionId) -> Told) {
+        if let Some(connection) = self.connection {
+            // It only fails when the whole switch ends.
+            let _ = self.tell.send(what(connection)).await;
+        }
+    }
+}
+
+struct Reader<R> {
+    reader: R,
     flow: Flow,
     limits: Limits,
     tell: mpsc::Sender<Told>,
@@ -130,7 +196,7 @@ struct Reader<'a> {
     proven: Arc<AtomicBool>,
 }
 
-impl Reader<'_> {
+impl<R: AsyncRead + Unpin> Reader<R> {
     async fn read(&mut self) -> End {
         let mut framer = Framer::default();
         let mut piece = vec![0; PIECE];
@@ -210,7 +276,7 @@ impl Reader<'_> {
 
 /// Writes until told to close, or until the peer does not take it.
 async fn write(
-    mut writer: WriteHalf<'_>,
+    mut writer: impl AsyncWrite + Unpin,
     mut orders: mpsc::Receiver<Order>,
     queued: &Queued,
     patience: Duration,
@@ -218,14 +284,14 @@ async fn write(
     while let Some(order) = orders.recv().await {
         match order {
             Order::Write(bytes) => {
-                let written = timeout(patience, writer.write_all(&bytes)).await;
+                let written = timeout(patience, put(&mut writer, &bytes)).await;
                 queued.written(bytes.len());
                 if !matches!(written, Ok(Ok(()))) {
                     return;
                 }
             }
             Order::Pong => {
-                if !matches!(timeout(patience, writer.write_all(b"\r\n")).await, Ok(Ok(()))) {
+                if !matches!(timeout(patience, put(&mut writer, b"\r\n")).await, Ok(Ok(()))) {
                     return;
                 }
             }
@@ -233,6 +299,12 @@ async fn write(
         }
     }
     let _ = writer.shutdown().await;
+}
+
+/// TLS gathers what is written until it is told that this was all.
+async fn put(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    writer.write_all(bytes).await?;
+    writer.flush().await
 }
 
 async fn open(remote: SocketAddr, from: Option<IpAddr>) -> std::io::Result<TcpStream> {

@@ -1,4 +1,4 @@
-//! TCP: the table of connections. One connection serves everybody who sends to its far address; limits are kept here.
+//! TCP and TLS: the table of connections. One connection serves everybody who sends to its far address; limits are kept here.
 #![expect(clippy::disallowed_methods, reason = "each connection has its task and its timers")]
 
 use std::collections::BTreeMap;
@@ -12,19 +12,23 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::connection::{Connection, Order};
-use super::{Arrival, Limits, Message, stream};
-use crate::wire::flow::{self, ConnectionId, Flow, ListenerId, Transmit};
+use super::{Arrival, Limits, Message, tls};
+use crate::io::certificates::Certificates;
+use crate::switch::settings::Profile;
+use crate::wire::flow::{self, ConnectionId, Flow, ListenerId, PeerId, Transmit, Transport};
 
 /// Messages that may wait for one peer to read; their bytes are limited too.
 const ORDERS: usize = 256;
 /// How long a listener rests when the system has no descriptor for the next connection.
 const BREATH: Duration = Duration::from_millis(200);
 
-/// What the tasks of TCP tell the table.
+/// What the tasks of connections tell the table.
 #[derive(Debug)]
 pub(super) enum Told {
     /// Somebody connected.
     Accepted { listener: ListenerId, stream: TcpStream, remote: SocketAddr },
+    /// The handshake of an accepted connection has shown who is there; before any message of it.
+    Proven(ConnectionId, PeerId),
     /// A framed message.
     Message(Message),
     /// The connection is gone.
@@ -78,23 +82,40 @@ struct Entry {
     proven: Arc<AtomicBool>,
 }
 
+type Place = (ListenerId, SocketAddr, Option<PeerId>);
+
+fn place(flow: &Flow) -> Place {
+    (flow.listener, flow.remote, flow.peer)
+}
+
+/// A listener's own address, and how connections of it begin.
+#[derive(Clone, Copy, Debug)]
+struct Local {
+    address: SocketAddr,
+    /// With TLS, for these peers.
+    tls: Option<Profile>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Tcp {
     limits: Limits,
     tell: mpsc::Sender<Told>,
-    locals: BTreeMap<ListenerId, SocketAddr>,
+    locals: BTreeMap<ListenerId, Local>,
     next: u64,
     entries: BTreeMap<ConnectionId, Entry>,
-    by_remote: BTreeMap<(ListenerId, SocketAddr), ConnectionId>,
+    /// The latest connection of each far address, and of whom it has proven to be.
+    by_remote: BTreeMap<Place, ConnectionId>,
     per_source: BTreeMap<IpAddr, usize>,
     queued: Arc<AtomicUsize>,
     turned_away: u64,
+    tls: Option<(tls::Thread, Certificates)>,
 }
 
 impl Tcp {
     pub(super) fn new(limits: Limits, tell: mpsc::Sender<Told>) -> Tcp {
         Tcp {
+            tls: None,
             limits,
             tell,
             locals: BTreeMap::new(),
@@ -112,8 +133,30 @@ impl Tcp {
         listener: ListenerId,
         socket: std::net::TcpListener,
     ) -> std::io::Result<()> {
-        self.locals.insert(listener, socket.local_addr()?);
+        self.locals.insert(listener, Local { address: socket.local_addr()?, tls: None });
         tokio::spawn(accept(listener, TcpListener::from_std(socket)?, self.tell.clone()));
+        Ok(())
+    }
+
+    pub(super) fn add_tls(
+        &mut self,
+        listener: ListenerId,
+        socket: std::net::TcpListener,
+        profile: Profile,
+        certificates: &Certificates,
+    ) -> std::io::Result<()> {
+        let thread = match self.tls.take() {
+            Some((thread, _)) => thread,
+            None => tls::Thread::start()?,
+        };
+        let local = Local { address: socket.local_addr()?, tls: Some(profile) };
+        self.locals.insert(listener, local);
+        let socket = {
+            let _within = thread.handle.enter();
+            TcpListener::from_std(socket)?
+        };
+        thread.handle.spawn(accept(listener, socket, self.tell.clone()));
+        self.tls = Some((thread, certificates.clone()));
         Ok(())
     }
 
@@ -126,6 +169,17 @@ impl Tcp {
         match told {
             Told::Accepted { listener, stream, remote } => {
                 self.accepted(listener, stream, remote);
+                None
+            }
+            Told::Proven(connection, peer) => {
+                if let Some(entry) = self.entries.get_mut(&connection) {
+                    let before = place(&entry.flow);
+                    if self.by_remote.get(&before) == Some(&connection) {
+                        self.by_remote.remove(&before);
+                    }
+                    entry.flow.peer = Some(peer);
+                    self.by_remote.insert(place(&entry.flow), connection);
+                }
                 None
             }
             Told::Message(message) => Some(Arrival::Message(message)),
@@ -157,7 +211,16 @@ impl Tcp {
             return;
         }
         self.per_source.insert(source, here + 1);
-        self.enter(listener, remote, true, |connection| async move { connection.serve(tcp).await });
+        let flow = Flow::to(listener, self.transport(listener), remote);
+        match (self.locals.get(&listener).and_then(|local| local.tls), &self.tls) {
+            (Some(profile), Some((_, certificates))) => {
+                let certificates = certificates.clone();
+                self.enter(flow, true, |connection| {
+                    connection.serve_tls(tcp, certificates, profile)
+                })
+            }
+            (None, _) | (_, None) => self.enter(flow, true, |connection| connection.serve(tcp)),
+        };
     }
 
     /// Cuts the oldest connection, of one source or of all, by which no whole message has come yet.
@@ -180,16 +243,13 @@ impl Tcp {
         let standing = flow
             .connection
             .filter(|connection| self.entries.contains_key(connection))
-            .or_else(|| self.by_remote.get(&(flow.listener, flow.remote)).copied());
+            .or_else(|| self.by_remote.get(&place(&flow)).copied());
         let connection = match standing {
             Some(connection) => connection,
-            None if self.entries.len() < self.limits.connections => {
-                let from = self.locals.get(&flow.listener).map(|local| local.ip());
-                self.enter(flow.listener, flow.remote, false, |connection| async move {
-                    connection.connect(from).await;
-                })
-            }
-            None => return Some(flow::Event::Unreachable(flow)),
+            None => match self.open(flow) {
+                Some(connection) => connection,
+                None => return Some(flow::Event::Unreachable(flow)),
+            },
         };
         let entry = self.entries.get(&connection)?;
         let (own, all) = entry.queued.add(transmit.bytes.len());
@@ -204,6 +264,34 @@ impl Tcp {
         self.remove(connection).map(flow::Event::Closed)
     }
 
+    /// Begins a connection to where a flow leads, if there is room; to nobody in particular there is none over TLS.
+    fn open(&mut self, flow: Flow) -> Option<ConnectionId> {
+        if self.entries.len() >= self.limits.connections {
+            return None;
+        }
+        let from = self.locals.get(&flow.listener).map(|local| local.address.ip());
+        match flow.transport {
+            Transport::Udp => None,
+            Transport::Tcp => Some(self.enter(flow, false, |connection| connection.connect(from))),
+            Transport::Tls => {
+                flow.peer?;
+                let certificates = self.tls.as_ref()?.1.clone();
+                Some(
+                    self.enter(flow, false, |connection| {
+                        connection.connect_tls(from, certificates)
+                    }),
+                )
+            }
+        }
+    }
+
+    fn transport(&self, listener: ListenerId) -> Transport {
+        match self.locals.get(&listener).and_then(|local| local.tls) {
+            Some(_) => Transport::Tls,
+            None => Transport::Tcp,
+        }
+    }
+
     /// Closes once what was sent is out; nothing more is sent by this connection.
     pub(super) fn close(&mut self, connection: ConnectionId) {
         let Some(entry) = self.entries.get(&connection) else { return };
@@ -213,7 +301,7 @@ impl Tcp {
             let _ = self.remove(connection);
             return;
         }
-        let place = (entry.flow.listener, entry.flow.remote);
+        let place = place(&entry.flow);
         if self.by_remote.get(&place) == Some(&connection) {
             self.by_remote.remove(&place);
         }
@@ -227,8 +315,7 @@ impl Tcp {
 
     fn enter<T>(
         &mut self,
-        listener: ListenerId,
-        remote: SocketAddr,
+        flow: Flow,
         accepted: bool,
         run: impl FnOnce(Connection) -> T,
     ) -> ConnectionId
@@ -237,7 +324,7 @@ impl Tcp {
     {
         self.next += 1;
         let id = ConnectionId(self.next);
-        let flow = stream(listener, remote, Some(id));
+        let flow = Flow { connection: Some(id), ..flow };
         let (orders, taken) = mpsc::channel(ORDERS);
         let queued = Arc::new(Queued { own: AtomicUsize::new(0), all: Arc::clone(&self.queued) });
         let proven = Arc::new(AtomicBool::new(false));
@@ -250,15 +337,19 @@ impl Tcp {
             queued: Arc::clone(&queued),
             proven: Arc::clone(&proven),
         };
-        let task = tokio::spawn(run(connection)).abort_handle();
+        let task = match (flow.transport, &self.tls) {
+            (Transport::Tls, Some((thread, _))) => thread.handle.spawn(run(connection)),
+            (Transport::Udp | Transport::Tcp | Transport::Tls, _) => tokio::spawn(run(connection)),
+        };
+        let task = task.abort_handle();
         self.entries.insert(id, Entry { flow, orders, queued, task, accepted, proven });
-        self.by_remote.insert((listener, remote), id);
+        self.by_remote.insert(place(&flow), id);
         id
     }
 
     fn remove(&mut self, connection: ConnectionId) -> Option<Flow> {
         let entry = self.entries.remove(&connection)?;
-        let place = (entry.flow.listener, entry.flow.remote);
+        let place = place(&entry.flow);
         if self.by_remote.get(&place) == Some(&connection) {
             self.by_remote.remove(&place);
         }

@@ -1,5 +1,7 @@
 //! Sockets of the loopback, and what may go wrong with them.
 
+mod secure;
+
 use tokio::io::AsyncWriteExt;
 
 use super::*;
@@ -11,7 +13,9 @@ fn start(transport: Transport) -> (Sockets, SocketAddr) {
     let (profile, reach) = (Profile::Internal, Reach::Source);
     let mut listeners = [Listener { profile, transport, bind: address, advertise: address, reach }];
     let bound = bind(&mut listeners).expect("a port");
-    (Sockets::start(bound, Limits::default()).expect("a socket"), listeners[0].bind)
+    let certificates = Certificates::default();
+    let sockets = Sockets::start(bound, Limits::default(), &certificates).expect("a socket");
+    (sockets, listeners[0].bind)
 }
 
 #[tokio::test]
@@ -37,8 +41,7 @@ async fn who_leaves_before_a_whole_message_has_come_is_not_waited_for() {
 #[tokio::test]
 async fn a_message_that_is_too_long_says_nothing_of_its_address() {
     let (mut sockets, remote) = start(Transport::Udp);
-    let flow =
-        Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None };
+    let flow = Flow::to(ListenerId(0), Transport::Udp, remote);
     // No datagram holds so much; what fits arrives all the same.
     sockets.send(Transmit { flow, bytes: vec![b'x'; 70_000] });
     sockets.send(Transmit { flow, bytes: b"after".to_vec() });

@@ -101,12 +101,7 @@ impl Udp {
                 let mut owned = self.spares.pop().unwrap_or_default();
                 owned.extend_from_slice(bytes);
                 backlog.push_back(Arrival::Message(Message {
-                    flow: Flow {
-                        listener: *listener,
-                        transport: Transport::Udp,
-                        remote,
-                        connection: None,
-                    },
+                    flow: Flow::to(*listener, Transport::Udp, remote),
                     received: now,
                     bytes: owned,
                     broken: false,

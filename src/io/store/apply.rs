@@ -7,7 +7,6 @@ use rusqlite::{Connection, params};
 use crate::media::{Samples, Sealed, Silence};
 use crate::switch::journal::{Armed, Binding, CallDirection, CallId, Cdr, ConsentAnswer, Entry};
 use crate::utc::Utc;
-use crate::wire::flow::Transport;
 use crate::wire::sip::dialog::Remembered;
 
 /// Writes one entry, within whatever commit is open.
@@ -94,7 +93,7 @@ fn bound(rows: &Connection, binding: &Binding) -> rusqlite::Result<()> {
         binding.aor,
         binding.contact,
         binding.flow.listener.0,
-        transport(binding.flow.transport),
+        binding.flow.transport.word(),
         binding.flow.remote.to_string(),
         micros(binding.expires),
         binding.call_id,
@@ -170,7 +169,7 @@ fn dialog_up(
         dialog.routes.join("\n"),
         dialog.local_seq,
         dialog.flow.listener.0,
-        transport(dialog.flow.transport),
+        dialog.flow.transport.word(),
         dialog.flow.remote.to_string(),
     ])
     .map(drop)
@@ -238,13 +237,6 @@ pub(super) fn failed(
     )?
     .execute(params![recording, micros(at), cause])
     .map(drop)
-}
-
-pub(super) fn transport(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    }
 }
 
 pub(super) fn direction(direction: CallDirection) -> &'static str {

@@ -306,13 +306,10 @@ fn call_id(row: &Row<'_>, column: &str) -> Result<CallId> {
 fn flow(row: &Row<'_>, remote: &str) -> Result<Flow> {
     Ok(Flow {
         listener: ListenerId(row.get("listener")?),
-        transport: read(row, "transport", |word| match word {
-            "udp" => Some(Transport::Udp),
-            "tcp" => Some(Transport::Tcp),
-            _ => None,
-        })?,
+        transport: read(row, "transport", Transport::of_word)?,
         remote: read(row, remote, |text| text.parse().ok())?,
         connection: None,
+        peer: None,
     })
 }
 

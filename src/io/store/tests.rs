@@ -72,6 +72,7 @@ fn flow() -> Flow {
         transport: Transport::Tcp,
         remote: "[::1]:5070".parse().expect("an address"),
         connection: None,
+        peer: None,
     }
 }
 

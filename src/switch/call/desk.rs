@@ -172,7 +172,9 @@ impl Desk<'_> {
         let contact = Uri::sip(Some("tonspur"), self.settings.listener(flow.listener).advertise);
         match flow.transport {
             Transport::Udp => contact,
-            Transport::Tcp => contact.with_param("transport", "tcp"),
+            Transport::Tcp | Transport::Tls => {
+                contact.with_param("transport", flow.transport.word())
+            }
         }
     }
 

@@ -89,6 +89,7 @@ impl Call {
             transport: gateway.transport,
             remote: gateway.address,
             connection: None,
+            peer: None,
         };
         let target = at_gateway(number);
         self.call_out(

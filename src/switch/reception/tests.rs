@@ -1,5 +1,7 @@
 //! The door from outside: requests go into a switch, answers come out. Nobody else is there.
 
+mod secure;
+
 use std::time::{Duration, Instant};
 
 use super::*;

@@ -182,7 +182,7 @@ impl Dialog {
         if response.to().tag().is_none() && !is_success {
             return;
         }
-        self.flow = flow;
+        self.heard_by(flow);
         let is_known = self.is_confirmed && self.remote.tag() == response.to().tag();
         if !is_known {
             self.remote = response.to().clone();
@@ -234,7 +234,7 @@ impl Dialog {
     /// go elsewhere now, or to another target.
     pub fn refresh(&mut self, message: &Message, flow: Flow) -> bool {
         let before = self.flow();
-        self.flow = flow;
+        self.heard_by(flow);
         let refreshes = match message.status() {
             None => true,
             Some(status) => status.is_success(),
@@ -248,6 +248,11 @@ impl Dialog {
             return true;
         }
         self.flow() != before
+    }
+
+    /// The far side was heard by this flow. Who it has to prove to be where a connection is opened to it stays the same.
+    fn heard_by(&mut self, flow: Flow) {
+        self.flow = Flow { peer: flow.peer.or(self.flow.peer), ..flow };
     }
 
     /// Whether a 2xx made it.
@@ -342,26 +347,35 @@ impl Dialog {
 }
 
 /// Where a URI leads: only an address literal does, and only over what we speak. The transport is the URI's, else the one in use with
-/// that address, else UDP (RFC 3263 §4.1).
+/// that address, else UDP (RFC 3263 §4.1). What began over TLS stays there, and by the connection in use with that address, which has
+/// proven whose it is (RFC 5923 §4); to nobody in particular no other is begun.
 fn flow_to(uri: &Uri, last: Flow) -> Option<Flow> {
     let remote = match uri.scheme() {
-        Scheme::Sip => uri.socket_addr()?,
-        Scheme::Sips | Scheme::Tel | Scheme::Other(_) => return None,
+        Scheme::Sip | Scheme::Sips => uri.socket_addr()?,
+        Scheme::Tel | Scheme::Other(_) => return None,
     };
     if !is_host(remote.ip()) || remote.port() == 0 {
         return None;
     }
-    let transport = match uri.param("transport") {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
-        Some(_) => return None,
+    let transport = match uri.transport() {
+        Some(transport) => transport?,
         None if remote.ip() == last.remote.ip() => last.transport,
         None => Transport::Udp,
     };
-    if transport == last.transport && remote == last.remote {
+    if last.transport.is_secure() && !transport.is_secure() {
+        return None;
+    }
+    let is_there = match last.transport {
+        Transport::Udp | Transport::Tcp => remote == last.remote,
+        Transport::Tls => remote.ip() == last.remote.ip(),
+    };
+    if transport == last.transport && is_there {
         return Some(last);
     }
-    Some(Flow { listener: last.listener, transport, remote, connection: None })
+    if transport.is_secure() && last.peer.is_none() {
+        return None;
+    }
+    Some(Flow { transport, remote, connection: None, ..last })
 }
 
 /// Whether a request carries a Contact and moves the target by it.

@@ -7,6 +7,7 @@ use super::cursor::{is_host, number};
 use super::escape::{self, Part};
 use super::headers::Params;
 use super::message::Malformed;
+use crate::wire::flow::Transport;
 
 /// A host as written: a name, or an address literal (IPv6 in brackets on the wire).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -256,15 +257,25 @@ impl Uri {
         self.port
     }
 
-    /// Address and port if the host is a literal; 5060 (or 5061 for sips) where no port is written. No name is ever resolved.
+    /// What carries requests to it, as far as the URI says: its `transport`, but for `sips:`, which is TLS whatever stands there
+    /// (RFC 3261 §19.1.1, RFC 5630 §3.1.3). `Some(None)`: one that we do not speak.
+    pub fn transport(&self) -> Option<Option<Transport>> {
+        match (&self.scheme, self.param("transport")) {
+            (Scheme::Sips, None) => Some(Some(Transport::Tls)),
+            (Scheme::Sips, Some(word)) => Some(match Transport::of_word(word) {
+                Some(Transport::Tcp | Transport::Tls) => Some(Transport::Tls),
+                Some(Transport::Udp) | None => None,
+            }),
+            (Scheme::Sip | Scheme::Tel | Scheme::Other(_), word) => word.map(Transport::of_word),
+        }
+    }
+
+    /// Address and port if the host is a literal; 5060 (or 5061 for TLS) where no port is written. No name is ever resolved.
     /// An IPv4-mapped IPv6 address is the IPv4 one.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let address = self.host.as_ref()?.address()?.to_canonical();
-        let port = match self.scheme {
-            Scheme::Sips => 5061,
-            Scheme::Sip | Scheme::Tel | Scheme::Other(_) => 5060,
-        };
-        Some(SocketAddr::new(address, self.port.unwrap_or(port)))
+        let port = || self.transport().flatten().unwrap_or(Transport::Udp).default_port();
+        Some(SocketAddr::new(address, self.port.unwrap_or_else(port)))
     }
 
     /// A URI parameter's value (`""` for a bare one), name compared without case.

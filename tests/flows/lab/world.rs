@@ -331,12 +331,7 @@ impl World {
         let listener =
             self.settings.listeners.iter().position(|listener| listener.advertise == parcel.to);
         if let Some(listener) = listener {
-            let flow = Flow {
-                listener: ListenerId(listener as u16),
-                transport: Transport::Udp,
-                remote: parcel.from,
-                connection: None,
-            };
+            let flow = Flow::to(ListenerId(listener as u16), Transport::Udp, parcel.from);
             self.handle(Input::Datagram(Datagram {
                 flow,
                 received: self.now,

@@ -1,11 +1,11 @@
 //! Dialogs as both sides see them: route sets, loose and strict routers, order, targets and flows.
 
 use super::*;
-use crate::wire::flow::{ConnectionId, ListenerId};
+use crate::wire::flow::{ConnectionId, ListenerId, PeerId};
 
 fn udp(remote: &str) -> Flow {
     let remote = remote.parse().expect("an address");
-    Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None }
+    Flow::to(ListenerId(0), Transport::Udp, remote)
 }
 
 fn tcp(remote: &str, connection: u64) -> Flow {
@@ -269,6 +269,30 @@ fn a_connection_is_kept_while_it_leads_to_the_target() {
     assert_eq!(dialog.flow(), there, "no transport named: the one in use");
     dialog.refresh(&inside("INFO", 7, ""), tcp("10.0.0.1:40000", 4));
     assert_eq!(dialog.flow(), Flow { connection: None, ..there });
+}
+
+#[test]
+fn what_began_over_tls_stays_there_and_with_whom_it_began() {
+    let peer = Some(PeerId(2));
+    let there = Flow { transport: Transport::Tls, peer, ..tcp("10.0.0.1:40000", 3) };
+    let anew = |remote: &str| Flow { transport: Transport::Tls, peer, ..udp(remote) };
+    for (contact, flow) in [
+        ("sip:bob@10.0.0.1:5061;transport=tls", there),
+        ("sip:bob@10.0.0.1", there),
+        ("sips:bob@10.0.0.1", there),
+        ("sip:bob@10.0.0.2;transport=tls", anew("10.0.0.2:5061")),
+        ("sips:bob@10.0.0.2:7;transport=tcp", anew("10.0.0.2:7")),
+        ("sip:bob@10.0.0.2", there),
+        ("sip:bob@10.0.0.1;transport=udp", there),
+        ("sips:bob@10.0.0.1;transport=udp", there),
+    ] {
+        let mut dialog = answering(&format!("Contact: <{contact}>\r\n"), Reach::Contact);
+        dialog.refresh(&inside("INFO", 6, ""), there);
+        assert_eq!(dialog.flow(), flow, "{contact}");
+        // By another connection the same is still to be proven.
+        dialog.refresh(&inside("INFO", 7, ""), Flow { peer: None, ..there });
+        assert_eq!(dialog.flow(), flow, "{contact}");
+    }
 }
 
 #[test]

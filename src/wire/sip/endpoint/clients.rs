@@ -164,7 +164,7 @@ impl Clients {
         out: &mut Outbox,
     ) {
         // RFC 3261 §18.1.2: sent-by must be ours; §8.1.3.3: and nobody's after it.
-        if response.via_count() != 1 || !self.is_ours(&response) {
+        if response.via_count() != 1 || !self.is_ours(&response, flow) {
             return;
         }
         let (Some(status), Some(id)) =
@@ -290,6 +290,7 @@ impl Clients {
             self.open.get(id).is_some_and(|client| {
                 let used = client.flow.connection;
                 client.flow.listener == flow.listener
+                    && client.flow.peer == flow.peer
                     && (used.is_none() || flow.connection.is_none() || used == flow.connection)
             })
         };
@@ -376,10 +377,7 @@ impl Clients {
             return None;
         }
         let local = self.local(flow)?;
-        let transport = match flow.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        };
+        let transport = flow.transport.word().to_ascii_uppercase();
         let via =
             format!("SIP/2.0/{transport} {};branch={COOKIE}{branch:016x};rport", local.advertise);
         Some((Flow { listener: local.listener, ..flow }, via))
@@ -393,13 +391,22 @@ impl Clients {
         let address = named.map(|local| local.advertise.ip());
         able()
             .find(|local| local.listener == flow.listener)
+            .or_else(|| {
+                able().find(|local| named.is_some_and(|at| at.advertise == local.advertise))
+            })
+            // Each profile's listeners stand together, TLS last.
+            .or_else(|| {
+                able().find(|local| {
+                    local.listener > flow.listener && Some(local.advertise.ip()) == address
+                })
+            })
             .or_else(|| able().find(|local| Some(local.advertise.ip()) == address))
             .or_else(|| able().find(|local| local.advertise.is_ipv4() == flow.remote.is_ipv4()))
     }
 
-    fn is_ours(&self, response: &Message) -> bool {
+    fn is_ours(&self, response: &Message, flow: Flow) -> bool {
         let via = response.via();
-        let port = super::routing::sent_by_port(via);
+        let port = super::routing::sent_by_port(via, flow.transport);
         let is_sent_by = |local: &Local| {
             via.host.address() == Some(local.advertise.ip()) && port == local.advertise.port()
         };

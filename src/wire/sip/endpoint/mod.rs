@@ -45,7 +45,7 @@ pub struct ServerId(pub u64);
 pub struct Local {
     /// Its number.
     pub listener: ListenerId,
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// What Via and Contact say: the bound address, or the one NAT shows to the world.
     pub advertise: SocketAddr,

@@ -9,22 +9,22 @@ use crate::wire::sip::cursor::Cursor;
 use crate::wire::sip::headers::Via;
 use crate::wire::sip::outgoing::Outgoing;
 
-/// The port of a Via without one (RFC 3261 §18.2.2).
-const DEFAULT_PORT: u16 = 5060;
-
 /// Where the response to a request from `source` goes: back over its connection, or over UDP to its address and, unless `rport` asked
 /// for the source port, the port of its Via. maddr is not followed: nobody vouches for it.
 pub(super) fn reply(source: Flow, via: &Via) -> Flow {
     match source.transport {
-        Transport::Tcp => source,
+        Transport::Tcp | Transport::Tls => source,
         Transport::Udp if via.params.get("rport").is_some() => source,
-        Transport::Udp => Flow { remote: at_port(source.remote, sent_by_port(via)), ..source },
+        Transport::Udp => {
+            Flow { remote: at_port(source.remote, sent_by_port(via, source.transport)), ..source }
+        }
     }
 }
 
-/// Where to reach the sender of a request once its connection is gone (RFC 3261 §18.2.2): its address, the port of its Via.
-pub(super) fn sent_by_port(via: &Via) -> u16 {
-    via.port.unwrap_or(DEFAULT_PORT)
+/// Where to reach the sender of a request once its connection is gone (RFC 3261 §18.2.2): its address, the port of its Via, or the
+/// usual one of the transport it came by.
+pub(super) fn sent_by_port(via: &Via, came_by: Transport) -> u16 {
+    via.port.unwrap_or(came_by.default_port())
 }
 
 /// The same address at another port.

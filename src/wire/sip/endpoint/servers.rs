@@ -149,7 +149,7 @@ impl Servers {
             origin,
             answer: None,
             source: flow.remote,
-            port: sent_by_port(request.via()),
+            port: sent_by_port(request.via(), flow.transport),
             reply: reply(flow, request.via()),
             exchange,
             bytes,

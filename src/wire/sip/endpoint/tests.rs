@@ -22,13 +22,13 @@ pub(super) fn ms(milliseconds: u64) -> Duration {
 
 pub(super) fn udp(remote: &str) -> Flow {
     let remote = remote.parse().expect("an address");
-    Flow { listener: ListenerId(0), transport: Transport::Udp, remote, connection: None }
+    Flow::to(ListenerId(0), Transport::Udp, remote)
 }
 
 pub(super) fn tcp(remote: &str, connection: u64) -> Flow {
     let remote = remote.parse().expect("an address");
     let connection = Some(ConnectionId(connection));
-    Flow { listener: ListenerId(1), transport: Transport::Tcp, remote, connection }
+    Flow { connection, ..Flow::to(ListenerId(1), Transport::Tcp, remote) }
 }
 
 /// The far side of most tests.

@@ -50,7 +50,7 @@ impl Client {
             Client::Trying { .. } | Client::Proceeding { .. } => {
                 *self = match transport {
                     Transport::Udp => Client::Completed { end: now + T4 },
-                    Transport::Tcp => Client::Ended,
+                    Transport::Tcp | Transport::Tls => Client::Ended,
                 };
                 true
             }

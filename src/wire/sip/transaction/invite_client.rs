@@ -91,7 +91,7 @@ impl InviteClient {
             }
             (_, Heard::Refusal) => match transport {
                 Transport::Udp => InviteClient::Completed { end: now + TIMER_D },
-                Transport::Tcp => InviteClient::Ended,
+                Transport::Tcp | Transport::Tls => InviteClient::Ended,
             },
             (state, _) => state,
         };

@@ -110,7 +110,7 @@ impl InviteServer {
             InviteServer::Completed { .. } => {
                 *self = match transport {
                     Transport::Udp => InviteServer::Confirmed { end: now + T4 },
-                    Transport::Tcp => InviteServer::Ended,
+                    Transport::Tcp | Transport::Tls => InviteServer::Ended,
                 };
                 Acknowledged::Refusal
             }

@@ -46,10 +46,7 @@ impl Repeat {
 
     /// [`Repeat::begin`] where the transport may lose messages, `None` where it does not.
     pub fn unless_reliable(now: Instant, transport: Transport) -> Option<Repeat> {
-        match transport {
-            Transport::Udp => Some(Repeat::begin(now)),
-            Transport::Tcp => None,
-        }
+        (!transport.is_reliable()).then(|| Repeat::begin(now))
     }
 
     /// When it is due.

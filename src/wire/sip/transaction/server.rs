@@ -58,7 +58,7 @@ impl Server {
                 } else {
                     *self = match transport {
                         Transport::Udp => Server::Completed { end: now + PATIENCE },
-                        Transport::Tcp => Server::Ended,
+                        Transport::Tcp | Transport::Tls => Server::Ended,
                     };
                     Answer::Send
                 }
