@@ -17,6 +17,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("md5", &["src/wire/sip/auth", "src/phone"]),
     ("memchr", &["src/wire/sip"]),
     ("rand_chacha", &["src/wire/sip/ids.rs"]),
+    ("rlibphonenumber", &["src/switch/number/country.rs"]),
     ("rsip", &["src/phone"]),
     ("rtp_rs", &["src/wire/rtp/packet.rs"]),
     ("rtrb", &["src/media/tap.rs"]),

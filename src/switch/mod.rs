@@ -8,6 +8,7 @@ pub mod consent;
 pub mod control;
 pub mod journal;
 pub mod log;
+pub mod number;
 #[cfg(test)]
 mod office;
 mod outbox;
