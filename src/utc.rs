@@ -7,6 +7,57 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Utc(i64);
 
+/// A place's clock, by its IANA name (`Europe/Berlin`), from the rules built in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Zone(jiff::tz::TimeZone);
+
+/// A day of the calendar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Date {
+    /// The year.
+    pub year: i16,
+    /// 1 to 12.
+    pub month: i8,
+    /// 1 to 31.
+    pub day: i8,
+}
+
+/// What the clock and the calendar on a wall say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wall {
+    /// The day.
+    pub date: Date,
+    /// The day before.
+    pub yesterday: Date,
+    /// Monday is 0.
+    pub weekday: u8,
+    /// Minutes after midnight.
+    pub minute: u16,
+}
+
+impl Zone {
+    /// `None` if there is no such place.
+    pub fn named(name: &str) -> Option<Zone> {
+        jiff::tz::TimeZoneDatabase::bundled().get(name).ok().map(Zone)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+}
+
+impl Date {
+    /// `None` if the calendar has no such day.
+    pub fn new(year: i16, month: i8, day: i8) -> Option<Date> {
+        jiff::civil::Date::new(year, month, day).ok().map(Date::of)
+    }
+
+    fn of(date: jiff::civil::Date) -> Date {
+        Date { year: date.year(), month: date.month(), day: date.day() }
+    }
+}
+
 /// The text is not an RFC 3339 timestamp.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotATime;
@@ -46,6 +97,19 @@ impl Utc {
     pub fn date(self) -> (i16, i8, i8) {
         let date = self.zoned().date();
         (date.year(), date.month(), date.day())
+    }
+
+    /// What the wall of a place says at this moment.
+    pub fn wall(self, zone: &Zone) -> Wall {
+        let local = zone.0.to_datetime(self.timestamp());
+        let date = local.date();
+        Wall {
+            date: Date::of(date),
+            yesterday: Date::of(date.yesterday().unwrap_or(date)),
+            weekday: u8::try_from(date.weekday().to_monday_zero_offset()).unwrap_or(0),
+            minute: u16::try_from(local.hour()).unwrap_or(0) * 60
+                + u16::try_from(local.minute()).unwrap_or(0),
+        }
     }
 
     /// ISO 8601 basic form to the second, fit for a file name: `20300107T090000Z`.

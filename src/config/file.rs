@@ -186,7 +186,32 @@ impl<'d> Section<'d> {
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<At<Vec<At<T>>>> {
-        let At { value, line } = self.list(key)?;
+        let list = self.list(key)?;
+        Some(self.understood(key, list, parse))
+    }
+
+    /// The same, where one alone needs no brackets.
+    pub(super) fn parsed_some<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<At<Vec<At<T>>>> {
+        let list = match self.table.get(key).map(Spanned::get_ref) {
+            Some(DeValue::Array(_)) => self.list(key)?,
+            _ => {
+                let one = self.text(key)?;
+                At { line: one.line, value: vec![one] }
+            }
+        };
+        Some(self.understood(key, list, parse))
+    }
+
+    fn understood<T>(
+        &self,
+        key: &str,
+        At { value, line }: At<Vec<At<String>>>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> At<Vec<At<T>>> {
         let mut good = Vec::new();
         for item in value {
             match parse(&item.value) {
@@ -194,7 +219,7 @@ impl<'d> Section<'d> {
                 Err(why) => self.wrong(item.line, format!("`{}{key}` {why}", self.place)),
             }
         }
-        Some(At { value: good, line })
+        At { value: good, line }
     }
 
     /// A table.
@@ -322,6 +347,13 @@ impl<'d> Section<'d> {
         let found = if wanted.starts_with(found) { "a list of other things" } else { found };
         self.wrong(line, format!("`{}{key}` is {wanted}, not {found}", self.place));
     }
+}
+
+/// The file without these keys of its top level, comments gone; nothing of one that cannot be parsed.
+pub(super) fn without(text: &str, keys: &[&str]) -> String {
+    let mut table: toml::Table = text.parse().unwrap_or_default();
+    table.retain(|key, _| !keys.contains(&key));
+    table.to_string()
 }
 
 /// A text as TOML writes it, quotes and all.

@@ -19,6 +19,7 @@ const SECRETS: &str = "secrets";
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Kind {
     Agents,
+    Hours,
     Policies,
     Queues,
     Routes,
@@ -27,13 +28,21 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 6] =
-        [Kind::Agents, Kind::Policies, Kind::Queues, Kind::Routes, Kind::Trunks, Kind::Users];
+    const ALL: [Kind; 7] = [
+        Kind::Agents,
+        Kind::Hours,
+        Kind::Policies,
+        Kind::Queues,
+        Kind::Routes,
+        Kind::Trunks,
+        Kind::Users,
+    ];
 
     /// The folder's name.
     pub(super) fn folder(self) -> &'static str {
         match self {
             Kind::Agents => "agents",
+            Kind::Hours => "hours",
             Kind::Policies => "policies",
             Kind::Queues => "queues",
             Kind::Routes => "routes",
@@ -46,6 +55,7 @@ impl Kind {
     fn noun(self) -> &'static str {
         match self {
             Kind::Agents => "agent",
+            Kind::Hours => "opening hours",
             Kind::Policies => "retention policy",
             Kind::Queues => "queue",
             Kind::Routes => "route",
@@ -145,9 +155,12 @@ impl<'a> Folder<'a> {
         let name = file.strip_suffix(".toml").unwrap_or(file);
         let fits = match kind {
             Kind::Users => name::check_extension(name),
-            Kind::Agents | Kind::Policies | Kind::Queues | Kind::Routes | Kind::Trunks => {
-                name::check(name)
-            }
+            Kind::Agents
+            | Kind::Hours
+            | Kind::Policies
+            | Kind::Queues
+            | Kind::Routes
+            | Kind::Trunks => name::check(name),
         };
         if let Err(why) = fits {
             return findings.error(path, None, why);

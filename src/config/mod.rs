@@ -3,10 +3,12 @@
 mod address;
 mod agents;
 mod certificates;
+mod dialing;
 mod duration;
 mod file;
 mod findings;
 mod folder;
+mod hours;
 mod listeners;
 mod name;
 mod nearest;
@@ -76,12 +78,14 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
     let node = node::read(&folder, &findings);
     let listeners = listeners::read(&folder, node.rtp_ports, &findings);
     let retention = policies::read(&folder, &findings);
-    let users = users::read(&folder, &node.domain, &findings);
+    let hours = hours::read(&folder, &findings);
+    let users = users::read(&folder, &node, &findings);
     let agents = agents::read(&folder, &findings);
     let queues = queues::read(&folder, &findings);
-    let trunks = trunks::read(&folder, &listeners.listeners, &findings);
-    let routes = routes::read(&folder, &queues, &agents, &node.language, &findings);
+    let trunks = trunks::read(&folder, &listeners.listeners, &node, &findings);
+    let routes = routes::read(&folder, &node, &queues, &agents, &trunks.trunks, &findings);
     let mut notes = overview::notes(&users, &agents, &queues, &routes);
+    notes.extend(overview::without_emergency(&users, &routes, &node.emergency));
     notes.extend(unanswerable(&users, &node.registrar.digests));
     let warnings = findings.into_result()?;
     Ok(Loaded {
@@ -89,6 +93,9 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             domain: node.domain,
             listeners: listeners.listeners,
             certificates: Certificates { own: listeners.certificates, peers: trunks.peers },
+            country: node.country,
+            emergency: node.emergency,
+            hours,
             rtp: crate::switch::settings::Rtp {
                 bind: listeners.rtp_bind,
                 advertise: listeners.rtp_advertise,

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address;
+use super::dialing;
 use super::file::{At, Section, Shape};
 use super::findings::Findings;
 use super::folder::{Folder, NODE};
 use super::name;
+use crate::switch::dialing::Dialing;
+use crate::switch::number::Country;
 use crate::switch::settings::{EarlyMedia, Language, Registrar};
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::Algorithm;
@@ -38,6 +41,9 @@ pub(super) struct Node {
     pub(super) ring: Duration,
     pub(super) session_timers: Option<Limits>,
     pub(super) early_media: EarlyMedia,
+    pub(super) country: Option<Country>,
+    pub(super) emergency: Vec<String>,
+    pub(super) dialing: Dialing,
 }
 
 impl Default for Node {
@@ -65,6 +71,9 @@ impl Default for Node {
             ring: MINUTE,
             session_timers: Some(Limits::DEFAULT),
             early_media: EarlyMedia::Pass,
+            country: None,
+            emergency: Vec::new(),
+            dialing: Dialing::default(),
         }
     }
 }
@@ -86,6 +95,8 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
         let words =
             [("pass", EarlyMedia::Pass), ("ring", EarlyMedia::Ring), ("tone", EarlyMedia::Tone)];
         put(&mut node.early_media, section.word("early_media", &words).map(|at| at.value));
+        numbers(&mut section, &mut node);
+        node.dialing = dialing::read(&mut section, folder, &Dialing::default());
         section.end();
     }
     if node.state.as_os_str().is_empty() {
@@ -231,6 +242,22 @@ fn session_timers(section: &mut Section<'_>, node: &mut Node) {
             timers.end();
         }
     }
+}
+
+/// Whose national numbers are dialled, and which of them are emergencies.
+fn numbers(section: &mut Section<'_>, node: &mut Node) {
+    node.country = section.parsed("country", dialing::country).map(|at| at.value);
+    let own = section.parsed_list("emergency", |text| match text.len() {
+        2..=6 if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(text.to_owned()),
+        _ => Err(format!("has numbers such as `112`, not `{}`", text.escape_debug())),
+    });
+    node.emergency = match own {
+        Some(list) => list.value.into_iter().map(|at| at.value).collect(),
+        None => {
+            let usual = node.country.map(Country::emergency_numbers).unwrap_or(&["112"]);
+            usual.iter().map(|number| (*number).to_owned()).collect()
+        }
+    };
 }
 
 fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {

@@ -22,8 +22,9 @@ pub(super) fn notes(
             waiting.join(", ")
         ));
     }
-    let outward =
-        |route: &&Route| route.caller == Caller::Users || matches!(route.to, Destination::Trunk(_));
+    let outward = |route: &&Route| {
+        route.caller == Caller::Users || matches!(route.to, Destination::Trunks(_))
+    };
     let unrecorded: Vec<&str> =
         routes.iter().filter(outward).map(|route| route.name.as_str()).collect();
     if !unrecorded.is_empty() {
@@ -53,4 +54,29 @@ pub(super) fn notes(
         ));
     }
     notes
+}
+
+/// Emergency numbers that users cannot reach although they can call out.
+pub(super) fn without_emergency(
+    users: &BTreeMap<String, User>,
+    routes: &[Route],
+    emergency: &[String],
+) -> Option<String> {
+    let of_users = || routes.iter().filter(|route| route.caller == Caller::Users);
+    let outward = of_users().any(|route| matches!(route.to, Destination::Trunks(_)));
+    let leads = |route: &Route, number: &String| {
+        !matches!(route.to, Destination::Refuse(_) | Destination::Dialled)
+            && route.numbers.iter().any(|pattern| pattern.matches(number))
+    };
+    let missing: Vec<&str> = emergency
+        .iter()
+        .filter(|number| !of_users().any(|route| leads(route, number)))
+        .map(String::as_str)
+        .collect();
+    (outward && !users.is_empty() && !missing.is_empty()).then(|| {
+        format!(
+            "users cannot dial {}: no route leads there, say one with `emergency = true`",
+            missing.join(", ")
+        )
+    })
 }

@@ -5,55 +5,154 @@ use std::collections::BTreeMap;
 use super::file::{At, Section, Shape};
 use super::findings::Findings;
 use super::folder::{Folder, Kind};
+use super::node::Node;
 use super::{name, queues};
 use crate::switch::settings::{
-    Agent, Caller, ConsentMode, Destination, Language, NumberPattern, Route,
+    Agent, Caller, ConsentMode, Destination, NumberPattern, Route, Trunk, When,
 };
 use crate::wire::sip::message::Status;
 
 /// Why the word on a route that is not for callers from outside has no effect.
 const NOT_RECORDED: &str = "outbound and internal calls are not recorded in this release";
 
-/// Reads the routes, in the order of their names.
+/// A route, and where it stands.
+struct Read<'a> {
+    route: Route,
+    path: &'a str,
+    /// Of its number.
+    line: u32,
+}
+
+/// Trunks that one route tries.
+const MOST_TRUNKS: usize = 16;
+
+/// Reads the routes: emergencies first, then in the order of their names.
 pub(super) fn read(
     folder: &Folder<'_>,
+    node: &Node,
     queues: &BTreeMap<String, queues::Read>,
     agents: &BTreeMap<String, Agent>,
-    language: &Language,
+    trunks: &BTreeMap<String, Trunk>,
     findings: &Findings,
 ) -> Vec<Route> {
-    let mut routes: Vec<Route> = Vec::new();
+    let mut all: Vec<Read<'_>> = Vec::new();
     for (name, document) in folder.objects(Kind::Routes) {
         let mut section = document.section(findings);
         let caller = caller(&mut section, folder);
-        if section.line_of("number").is_none() {
-            section.missing("number", "whom it is for, such as \"+4930555010\" or \"0*\"");
-        }
-        let number = section.parsed("number", pattern);
-        let to = destination(&mut section, folder);
+        let emergency = section.flag("emergency").is_some_and(|at| at.value);
+        let numbers = numbers(&mut section, emergency, node);
+        let from = section.parsed_some("from", NumberPattern::parse);
+        let when = when(&mut section, folder);
+        let to = destination(&mut section, folder, "to");
+        let or_else =
+            section.line_of("else").and_then(|_| destination(&mut section, folder, "else"));
         let spoken = section.parsed("language", name::language);
-        let (strip, prepend) = dialling(&mut section, to.as_ref().map(|at| &at.value));
+        let outward = [&to, &or_else].into_iter().flatten().find(|at| is_outward(&at.value));
+        let (strip, prepend) = dialling(&mut section, to.is_some() && outward.is_none());
+        if let (Some(caller), Some(to)) = (&caller, outward) {
+            dials_out(&section, &caller.value, to.line, node, trunks);
+        }
         let (mode, retention) =
             recording(&mut section, folder, name, caller.as_ref(), to.as_ref(), queues, agents);
-        if let (Some(caller), Some(number)) = (&caller, &number) {
-            shadowed(&section, caller, number, &routes);
-        }
         section.end();
-        if let (Some(caller), Some(number), Some(to)) = (caller, number, to) {
-            routes.push(Route {
+        if let (Some(caller), Some(numbers), Some(to)) = (caller, numbers, to) {
+            let line = numbers.line;
+            let route = Route {
                 name: name.to_owned(),
                 caller: caller.value,
-                number: number.value,
+                numbers: numbers.value,
+                from: values(from),
+                when,
+                emergency,
                 to: to.value,
+                or_else: or_else.map(|at| at.value),
                 consent: mode,
                 retention,
-                language: spoken.map_or_else(|| language.clone(), |at| at.value),
+                language: spoken.map_or_else(|| node.language.clone(), |at| at.value),
                 strip,
                 prepend,
-            });
+            };
+            all.push(Read { route, path: document.path, line });
         }
     }
-    routes
+    all.sort_by_key(|read| !read.route.emergency);
+    for (place, later) in all.iter().enumerate() {
+        shadowed(later, all.iter().take(place), findings);
+    }
+    all.into_iter().map(|read| read.route).collect()
+}
+
+/// The numbers of a route; those of the emergency services where an emergency route names none.
+fn numbers(
+    section: &mut Section<'_>,
+    emergency: bool,
+    node: &Node,
+) -> Option<At<Vec<NumberPattern>>> {
+    if section.line_of("number").is_none() {
+        if emergency {
+            let value =
+                node.emergency.iter().map(|number| NumberPattern::exactly(number)).collect();
+            return Some(At { value, line: section.line() });
+        }
+        section.missing("number", "whom it is for, such as \"+4930555010\" or \"0*\"");
+    }
+    let list = section.parsed_some("number", NumberPattern::parse)?;
+    let line = list.line;
+    let value = values(Some(list));
+    (!value.is_empty()).then_some(At { value, line })
+}
+
+fn values<T>(list: Option<At<Vec<At<T>>>>) -> Vec<T> {
+    list.map(|at| at.value).unwrap_or_default().into_iter().map(|at| at.value).collect()
+}
+
+/// The keys `during` and `outside`.
+fn when(section: &mut Section<'_>, folder: &Folder<'_>) -> When {
+    let (during, outside) = (section.text("during"), section.text("outside"));
+    for at in [&during, &outside].into_iter().flatten() {
+        if let Err(why) = folder.check(Kind::Hours, &at.value) {
+            section.wrong(at.line, why);
+        }
+    }
+    match (during, outside) {
+        (Some(_), Some(at)) => {
+            section.wrong(at.line, "a route has `during` or `outside`, not both");
+            When::Always
+        }
+        (Some(at), None) => When::During(at.value),
+        (None, Some(at)) => When::Outside(at.value),
+        (None, None) => When::Always,
+    }
+}
+
+fn is_outward(to: &Destination) -> bool {
+    match to {
+        Destination::Trunks(_) => true,
+        Destination::User(_)
+        | Destination::Dialled
+        | Destination::Queue(_)
+        | Destination::Refuse(_) => false,
+    }
+}
+
+/// A route out needs somebody who may dial out.
+fn dials_out(
+    section: &Section<'_>,
+    caller: &Caller,
+    line: u32,
+    node: &Node,
+    trunks: &BTreeMap<String, Trunk>,
+) {
+    if node.country.is_none() {
+        let what = "calls out need `country` in switch.toml: who may call where is decided by it";
+        section.wrong(line, what);
+    }
+    if let Caller::Trunk(trunk) = caller
+        && trunks.get(trunk).is_some_and(|trunk| trunk.dialing.is_none())
+    {
+        let what = format!("calls of trunk `{trunk}` may not dial out");
+        section.wrong(line, format!("{what}: say `may_dial_out = true` in trunks/{trunk}.toml"));
+    }
 }
 
 /// The key `consent`, on routes and queues.
@@ -87,30 +186,36 @@ fn caller(section: &mut Section<'_>, folder: &Folder<'_>) -> Option<At<Caller>> 
     }
 }
 
-fn destination(section: &mut Section<'_>, folder: &Folder<'_>) -> Option<At<Destination>> {
+fn destination(
+    section: &mut Section<'_>,
+    folder: &Folder<'_>,
+    key: &'static str,
+) -> Option<At<Destination>> {
     const FORMS: &str = "is { queue = \"name\" }, { user = \"extension\" }, { trunk = \"name\" }, \
-                         { refuse = 603 } or \"dialled\"";
-    if section.line_of("to").is_none() {
-        section.missing("to", format!("it {FORMS}"));
+                         { trunks = [\"name\", \"name\"] }, { refuse = 603 } or \"dialled\"";
+    if section.line_of(key).is_none() {
+        section.missing(key, format!("it {FORMS}"));
     }
-    let mut table = match section.shape("to")? {
+    let mut table = match section.shape(key)? {
         Shape::Word(At { value, line }) if value == "dialled" => {
             return Some(At { value: Destination::Dialled, line });
         }
         Shape::Word(At { line, .. }) => {
-            section.wrong(line, format!("`to` {FORMS}"));
+            section.wrong(line, format!("`{key}` {FORMS}"));
             return None;
         }
         Shape::Section(table) => table,
     };
     let queue = existing(&mut table, folder, "queue", Kind::Queues).map(Destination::Queue);
     let user = existing(&mut table, folder, "user", Kind::Users).map(Destination::User);
-    let trunk = existing(&mut table, folder, "trunk", Kind::Trunks).map(Destination::Trunk);
+    let trunk = existing(&mut table, folder, "trunk", Kind::Trunks)
+        .map(|trunk| Destination::Trunks(vec![trunk]));
+    let trunks = several(&mut table, folder, key).map(Destination::Trunks);
     let refuse = table.count("refuse", 400..=699).and_then(|at| {
         let status = u16::try_from(at.value).ok().and_then(Status::new)?;
         // Both ask for credentials that are never looked at.
         if matches!(at.value, 401 | 407) {
-            table.wrong(at.line, "`to.refuse` is a final answer, not a challenge");
+            table.wrong(at.line, format!("`{key}.refuse` is a final answer, not a challenge"));
             return None;
         }
         Some(Destination::Refuse(status))
@@ -118,10 +223,10 @@ fn destination(section: &mut Section<'_>, folder: &Folder<'_>) -> Option<At<Dest
     let (line, keys) = (table.line(), table.keys());
     table.end();
     if keys != 1 {
-        section.wrong(line, format!("`to` {FORMS}, one of them"));
+        section.wrong(line, format!("`{key}` {FORMS}, one of them"));
         return None;
     }
-    queue.or(user).or(trunk).or(refuse).map(|value| At { value, line })
+    queue.or(user).or(trunk).or(trunks).or(refuse).map(|value| At { value, line })
 }
 
 /// The name of an object that is there.
@@ -138,24 +243,27 @@ fn existing(
     Some(value)
 }
 
-fn pattern(text: &str) -> Result<NumberPattern, String> {
-    let (body, open) = match text.strip_suffix('*') {
-        Some(body) => (body, true),
-        None => (text, false),
-    };
-    let digits = body.strip_prefix('+').unwrap_or(body);
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*#".contains(&byte);
-    if digits.len() > 64 || !digits.bytes().all(fits) || (digits.is_empty() && !open) {
-        return Err("is a number such as `+4930555010`, an extension, or the beginning of some \
-                    with `*`, such as `0*`"
-            .to_owned());
+/// Trunks in the order in which they are tried.
+fn several(table: &mut Section<'_>, folder: &Folder<'_>, key: &str) -> Option<Vec<String>> {
+    let At { value, line } = table.list("trunks")?;
+    let mut names: Vec<String> = Vec::new();
+    for At { value, line } in value {
+        if let Err(why) = folder.check(Kind::Trunks, &value) {
+            table.wrong(line, why);
+        }
+        if names.contains(&value) {
+            table.wrong(line, format!("`{key}.trunks` names a trunk twice"));
+        }
+        names.push(value);
     }
-    let body = body.to_owned();
-    Ok(if open { NumberPattern::Prefix(body) } else { NumberPattern::Exact(body) })
+    if names.is_empty() || names.len() > MOST_TRUNKS {
+        table.wrong(line, format!("`{key}.trunks` names 1 to {MOST_TRUNKS} trunks"));
+    }
+    Some(names)
 }
 
 /// What is done to the number before a trunk gets it.
-fn dialling(section: &mut Section<'_>, to: Option<&Destination>) -> (usize, String) {
+fn dialling(section: &mut Section<'_>, inward: bool) -> (usize, String) {
     let strip = section.count("strip", 0..=32);
     let prepend = section.parsed("prepend", |text| {
         let digits = text.strip_prefix('+').unwrap_or(text);
@@ -167,7 +275,7 @@ fn dialling(section: &mut Section<'_>, to: Option<&Destination>) -> (usize, Stri
             Err("is digits, with or without a `+` before them".to_owned())
         }
     });
-    if !matches!(to, Some(Destination::Trunk(_)) | None) {
+    if inward {
         let lines =
             [("strip", strip.map(|at| at.line)), ("prepend", prepend.as_ref().map(|at| at.line))];
         for (key, line) in lines {
@@ -199,7 +307,7 @@ fn recording(
     let (Some(caller), Some(to)) = (caller, to) else { return (ConsentMode::Never, None) };
     let unrecorded = match (&caller.value, &to.value) {
         (_, Destination::Refuse(_)) => Some("refused calls are never recorded"),
-        (Caller::Users, _) | (_, Destination::Trunk(_)) => Some(NOT_RECORDED),
+        (Caller::Users, _) | (_, Destination::Trunks(_)) => Some(NOT_RECORDED),
         (_, Destination::User(_) | Destination::Queue(_) | Destination::Dialled) => None,
     };
     if let Some(why) = unrecorded {
@@ -212,7 +320,7 @@ fn recording(
         Destination::Queue(queue) => queues.get(queue),
         Destination::User(_)
         | Destination::Dialled
-        | Destination::Trunk(_)
+        | Destination::Trunks(_)
         | Destination::Refuse(_) => None,
     };
     let mode = own_mode
@@ -242,29 +350,28 @@ fn recording(
     (mode, retention)
 }
 
-/// Two routes for one number, or one that another hides.
-fn shadowed(
-    section: &Section<'_>,
-    caller: &At<Caller>,
-    number: &At<NumberPattern>,
-    earlier: &[Route],
+/// Two routes for one number, or one that others hide.
+fn shadowed<'a>(
+    Read { route, path, line }: &Read<'_>,
+    earlier: impl Iterator<Item = &'a Read<'a>>,
+    findings: &Findings,
 ) {
-    for route in earlier.iter().filter(|route| route.caller == caller.value) {
-        if route.number == number.value {
-            let what = format!("route `{}` is for the same number and caller", route.name);
-            return section.wrong(number.line, what);
+    for Read { route: first, .. } in earlier.filter(|read| read.route.caller == route.caller) {
+        let same = first.numbers == route.numbers && first.from == route.from;
+        if same && first.when == route.when {
+            let what = format!("route `{}` is for the same number and caller", first.name);
+            return findings.error(path, Some(*line), what);
         }
-        let hidden = match (&route.number, &number.value) {
-            (
-                NumberPattern::Prefix(wide),
-                NumberPattern::Prefix(narrow) | NumberPattern::Exact(narrow),
-            ) => narrow.starts_with(wide.as_str()),
-            (NumberPattern::Exact(_), _) => false,
+        let covered = |wide: &[NumberPattern], narrow: &[NumberPattern]| {
+            narrow.iter().all(|narrow| wide.iter().any(|wide| wide.covers(narrow)))
         };
-        if hidden {
+        let callers =
+            first.from.is_empty() || !route.from.is_empty() && covered(&first.from, &route.from);
+        let times = first.when == When::Always || first.when == route.when;
+        if callers && times && covered(&first.numbers, &route.numbers) {
             let what =
-                format!("route `{}` comes first and takes every call of this one", route.name);
-            return section.odd(number.line, what);
+                format!("route `{}` comes first and takes every call of this one", first.name);
+            return findings.warning(path, Some(*line), what);
         }
     }
 }

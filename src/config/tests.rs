@@ -7,6 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::switch::dialing::Right;
+use crate::switch::number::Country;
 use crate::switch::settings::{
     Caller, ConsentMode, Destination, EarlyMedia, NumberPattern, Profile,
 };
@@ -16,7 +18,7 @@ use crate::wire::sip::dialog::Reach;
 use crate::wire::sip::message::Status;
 
 const OFFICE: &[(&str, &str)] = &[
-    ("switch.toml", "domain = \"pbx.example\""),
+    ("switch.toml", "domain = \"pbx.example\"\ncountry = \"DE\""),
     ("internal.toml", "bind = \"10.0.0.1\""),
     ("external.toml", "bind = \"192.0.2.1\""),
     ("trunks/north.toml", "from = [\"192.0.2.9\"]\n[gateway]\naddress = \"192.0.2.9\""),
@@ -98,7 +100,8 @@ fn every_key_of_the_node_is_heard() {
                 rtp = { ports = \"20000-20999\", codecs = [\"PCMA\"], silence = \"1m\" }\nconsent = { wait = \"7s\" }\n\
                 retention = { every = \"10m\" }\nlimits = { calls = 100, ring = \"30s\" }\nearly_media = \"tone\"\n\
                 session_timers = { expires = \"10m\", min = \"2m\" }\n\
-                registrar = { shortest = \"2m\", longest = \"10m\", contacts = 2, nonce_life = \"30s\" }";
+                registrar = { shortest = \"2m\", longest = \"10m\", contacts = 2, nonce_life = \"30s\" }\n\
+                country = \"AT\"\nemergency = [\"112\", \"9112\"]\ndial = { rights = [\"internal\"], calls_per_hour = 7 }";
     let loaded = loaded(&[("switch.toml", text)]);
     let settings = loaded.settings;
     assert_eq!((settings.domain.as_str(), settings.language.as_str()), ("pbx.example", "de"));
@@ -111,6 +114,15 @@ fn every_key_of_the_node_is_heard() {
     assert_eq!((settings.calls, settings.registrar.contacts), (100, 2));
     assert_eq!(settings.registrar.longest, Duration::from_secs(600));
     assert_eq!(settings.early_media, EarlyMedia::Tone);
+    assert_eq!(
+        (settings.country, settings.emergency),
+        (Country::parse("AT"), vec!["112".into(), "9112".into()])
+    );
+    let dialing = &settings.users["201"].dialing;
+    assert_eq!(
+        (dialing.rights.as_slice(), dialing.calls_per_hour),
+        ([Right::Internal].as_slice(), 7)
+    );
     let timers = settings.session_timers.map(|limits| (limits.expires, limits.shortest));
     assert_eq!(timers, Some((Duration::from_secs(600), Duration::from_secs(120))));
 }
@@ -118,7 +130,7 @@ fn every_key_of_the_node_is_heard() {
 #[test]
 fn session_timers_are_on_by_default_and_may_be_off_but_never_too_short() {
     let timers = |text: &str| {
-        let file = format!("domain = \"x.example\"\n{text}");
+        let file = format!("domain = \"x.example\"\ncountry = \"DE\"\n{text}");
         loaded(&[("switch.toml", &file)]).settings.session_timers
     };
     assert_eq!(timers("").map(|limits| limits.expires.as_secs()), Some(1_800));
@@ -130,7 +142,7 @@ fn session_timers_are_on_by_default_and_may_be_off_but_never_too_short() {
         ("session_timers = { expire = \"2m\" }", "did you mean `expires`?"),
         ("early_media = \"no\"", "`early_media` is one of `pass`, `ring`, `tone`, not `no`"),
     ] {
-        let file = format!("domain = \"x.example\"\n{text}");
+        let file = format!("domain = \"x.example\"\ncountry = \"DE\"\n{text}");
         let found = errors(&[("switch.toml", &file)]);
         assert!(found.len() == 1 && found[0].contains(wrong), "{found:?}");
     }
@@ -139,7 +151,7 @@ fn session_timers_are_on_by_default_and_may_be_off_but_never_too_short() {
 #[test]
 fn mistakes_of_all_files_are_named_at_once_by_file_and_line() {
     let found = errors(&[
-        ("switch.toml", "domian = \"pbx.example\""),
+        ("switch.toml", "domian = \"pbx.example\"\ncountry = \"DE\""),
         ("queues/support.toml", "agents = [\n  \"bob\",\n  \"alice\",\n]\nrign = \"20s\""),
         ("agents/bob.toml", "user = \"202\""),
         ("policies/standard.toml", "keep = 30"),
@@ -191,7 +203,12 @@ fn a_file_in_no_place_is_named() {
 #[test]
 fn a_node_needs_a_domain_and_an_address() {
     assert_eq!(
-        errors(&[("-switch.toml", ""), ("-internal.toml", ""), ("-external.toml", "")]),
+        errors(&[
+            ("-routes/80-out.toml", ""),
+            ("-switch.toml", ""),
+            ("-internal.toml", ""),
+            ("-external.toml", "")
+        ]),
         [
             "internal.toml: the file is missing, and external.toml too: nothing would listen",
             "switch.toml: the file is missing: it names at least the `domain`",
@@ -282,9 +299,9 @@ fn an_address_behind_nat_is_advertised() {
 #[test]
 fn numbers_of_the_node_out_of_their_bounds_are_refused() {
     let text = "domain = \"a b\"\nlanguage = \"German\"\nworkers = 0\n[rtp]\nports = \"16384-16384\"\ncodecs = [\"PCMA\", \"G729\"]\n\
-                silence = \"1s\"\n[registrar]\nshortest = \"10m\"\nlongest = \"5m\"\n[limits]\ncalls = 1000000";
+                silence = \"1s\"\n[registrar]\nshortest = \"10m\"\nlongest = \"5m\"\n[limits]\ncalls = 1000000\n[dial]\nrights = [\"all\"]\ncountries = [\"DE\", \"Germany\"]\noff_hours = []";
     assert_eq!(
-        errors(&[("switch.toml", text)]),
+        errors(&[("-routes/80-out.toml", ""), ("switch.toml", text)]),
         [
             "switch.toml:1: `domain` is a host name or an address, such as `pbx.example.com`, not `a b`",
             "switch.toml:2: `language` is a language such as `de` or `en`, not `German`",
@@ -294,12 +311,15 @@ fn numbers_of_the_node_out_of_their_bounds_are_refused() {
             "switch.toml:7: `rtp.silence` is at least 5s and at most 1d, not 1s",
             "switch.toml:10: `registrar.longest` is shorter than `registrar.shortest`",
             "switch.toml:12: `limits.calls` is from 1 to 20000",
+            "switch.toml:14: `dial.rights` has `internal`, `national`, `international`, `premium`, not `all`",
+            "switch.toml:15: `dial.countries` is a country by its two letters such as `DE`, not `Germany`",
+            "switch.toml:16: `dial.off_hours` needs `dial.hours`, the hours of business",
         ]
     );
     assert_eq!(
         warnings(&[(
             "switch.toml",
-            "domain = \"pbx.example\"\nrtp = { ports = \"20000-20019\" }\nlimits = { calls = 6 }"
+            "domain = \"pbx.example\"\nrtp = { ports = \"20000-20019\" }\nlimits = { calls = 6 }\ncountry = \"DE\""
         )]),
         ["switch.toml:3: 6 calls need two pairs of ports each, `rtp.ports` has 10 pairs"]
     );
@@ -446,7 +466,7 @@ fn a_user_is_what_the_file_says_and_the_hash_is_for_our_domain() {
         [
             "users/201.toml: `realm` is missing: the `domain` that the password was set for",
             "users/201.toml:2: `caller_id` is a number of 3 to 15 digits, such as `+4930555010`",
-            "users/201.toml:3: unknown key `password`; known: `caller_id`, `ha1`, `name`, `realm`, `transport`",
+            "users/201.toml:3: unknown key `password`; known: `caller_id`, `dial`, `ha1`, `name`, `realm`, `transport`",
         ]
     );
 }
@@ -479,7 +499,7 @@ fn a_route_takes_its_queues_word_unless_it_has_its_own() {
             "caller = {{ trunk = \"north\" }}\nnumber = \"1*\"\nto = {{ queue = \"support\" }}\n{more}"
         );
         let route = &loaded(&[queue, ("routes/10-support.toml", &text)]).settings.routes[0];
-        assert_eq!(route.number, NumberPattern::Prefix("1".into()));
+        assert_eq!(route.numbers, [NumberPattern::parse("1*").expect("a pattern")]);
         (route.consent, route.retention.clone())
     };
     assert_eq!(route(""), (ConsentMode::NoticeAll, Some("standard".into())));
@@ -555,56 +575,8 @@ fn calls_that_stay_unrecorded_are_said_to() {
             "no phone can register as 201 yet: set a password with `tonspur user add 201`",
             "outbound and internal calls are not recorded in this release: 80-out",
             "calls taken by agents who do not agree to recording are not recorded: bob",
+            "users cannot dial 110, 112: no route leads there, say one with `emergency = true`",
         ]
-    );
-}
-
-#[test]
-fn two_routes_for_one_call_are_seen() {
-    let route = |number: &str| {
-        format!("caller = {{ trunk = \"north\" }}\nnumber = \"{number}\"\nto = {{ refuse = 603 }}")
-    };
-    assert_eq!(
-        errors(&[("routes/20.toml", &route("+4930555010"))]),
-        ["routes/20.toml:2: route `10-support` is for the same number and caller"]
-    );
-    assert_eq!(
-        warnings(&[("routes/20.toml", &route("+4940*")), ("routes/30.toml", &route("+49401"))]),
-        ["routes/30.toml:2: route `20` comes first and takes every call of this one"]
-    );
-    let settings = loaded(&[("routes/05.toml", &route("+493055501*"))]);
-    assert_eq!(settings.settings.routes[0].to, Destination::Refuse(Status::of(603)));
-    assert_eq!(settings.settings.routes[0].caller, Caller::Trunk("north".into()));
-}
-
-#[test]
-fn a_route_says_who_and_where_in_one_of_few_ways() {
-    let to = "`to` is { queue = \"name\" }, { user = \"extension\" }, { trunk = \"name\" }, { refuse = 603 } or \"dialled\"";
-    assert_eq!(
-        errors(&[("routes/20.toml", ""), ("routes/21.toml", "caller = \"all\"\nnumber = \"+49 30\"\nto = { refuse = 200 }")]),
-        [
-            "routes/20.toml: `caller` is missing: it is \"users\" or { trunk = \"name\" }".to_owned(),
-            "routes/20.toml: `number` is missing: whom it is for, such as \"+4930555010\" or \"0*\"".to_owned(),
-            format!("routes/20.toml: `to` is missing: it {}", &to[5..]),
-            "routes/21.toml:1: `caller` is \"users\" or { trunk = \"name\" }".to_owned(),
-            "routes/21.toml:2: `number` is a number such as `+4930555010`, an extension, or the beginning of some with `*`, such as `0*`".to_owned(),
-            "routes/21.toml:3: `to.refuse` is from 400 to 699".to_owned(),
-        ]
-    );
-    let two = "caller = \"users\"\nnumber = \"7\"\nto = { queue = \"support\", user = \"201\" }";
-    assert_eq!(
-        errors(&[("routes/20.toml", two)]),
-        [format!("routes/20.toml:3: {to}, one of them")]
-    );
-    let strip = "caller = \"users\"\nnumber = \"7\"\nto = \"dialled\"\nstrip = 1";
-    assert_eq!(
-        errors(&[("routes/20.toml", strip)]),
-        ["routes/20.toml:4: `strip` is for routes to a trunk"]
-    );
-    let challenge = "caller = \"users\"\nnumber = \"7\"\nto = { refuse = 407 }";
-    assert_eq!(
-        errors(&[("routes/20.toml", challenge)]),
-        ["routes/20.toml:3: `to.refuse` is a final answer, not a challenge"]
     );
 }
 
@@ -648,3 +620,5 @@ fn a_user_whose_hash_is_of_no_use_is_named() {
     assert!(!with(&md5, ""));
     assert!(!with(&sha256, both) && !with(&md5, both));
 }
+
+mod routes;

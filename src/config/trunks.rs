@@ -7,8 +7,11 @@ use super::file::{At, Section, Shape};
 use super::findings::Findings;
 use super::folder::{Folder, Kind};
 use super::listeners::meets;
-use super::{address, certificates, name};
+use super::node::Node;
+use super::{address, certificates, dialing, name};
 use crate::redacted::Redacted;
+use crate::switch::dialing::Dialing;
+use crate::switch::number::{Format, Numbering};
 use crate::switch::settings::{Credentials, Gateway, Listener, Peer, Proof, Source, Trunk};
 use crate::wire::address::is_host;
 use crate::wire::flow::{PeerId, Transport};
@@ -21,7 +24,12 @@ pub(super) struct Trunks {
 }
 
 /// Reads the trunks.
-pub(super) fn read(folder: &Folder<'_>, listeners: &[Listener], findings: &Findings) -> Trunks {
+pub(super) fn read(
+    folder: &Folder<'_>,
+    listeners: &[Listener],
+    node: &Node,
+    findings: &Findings,
+) -> Trunks {
     let mut peers = Vec::new();
     let mut trunks: BTreeMap<String, Trunk> = BTreeMap::new();
     for (name, document) in folder.objects(Kind::Trunks) {
@@ -30,9 +38,11 @@ pub(super) fn read(folder: &Folder<'_>, listeners: &[Listener], findings: &Findi
         for (index, source) in from.iter().flat_map(|from| &from.value).enumerate() {
             sources(&section, index, source, &from, &trunks);
         }
+        let numbering = numbering(&mut section, node);
+        let dialing = transit(&mut section, folder, node);
         let gateway = section.section("gateway").map(|gateway| {
             let line = gateway.line();
-            (gateway_of(gateway, folder, listeners), line)
+            (gateway_of(gateway, folder, listeners, &numbering), line)
         });
         let channels = section.count("channels", 1..=20_000).map_or(30, |at| at.value);
         let from: Vec<Source> =
@@ -58,7 +68,8 @@ pub(super) fn read(folder: &Folder<'_>, listeners: &[Listener], findings: &Findi
         }
         section.end();
         let name = name.to_owned();
-        trunks.insert(name.clone(), Trunk { name, from, peer, proof, gateway, channels });
+        let trunk = Trunk { name, from, peer, proof, gateway, channels, numbering, dialing };
+        trunks.insert(trunk.name.clone(), trunk);
     }
     Trunks { trunks, peers }
 }
@@ -80,6 +91,48 @@ fn alike(peers: &[Peer], (peer, proof): (Option<PeerId>, Proof), other: &Trunk) 
     name(peer).is_some()
         && name(peer) == name(other.peer)
         && (by_name_alone || by_name && peer != other.peer)
+}
+
+/// How numbers are written to the carrier, and by it.
+fn numbering(section: &mut Section<'_>, node: &Node) -> Numbering {
+    let country = section.parsed("country", dialing::country).map(|at| at.value).or(node.country);
+    let formats =
+        [("e164", Format::E164), ("national", Format::National), ("plain", Format::Plain)];
+    let format = section.word("format", &formats);
+    if let (Some(at), None) = (format.filter(|at| at.value == Format::National), country) {
+        section.wrong(
+            at.line,
+            "`format` is `national`, and neither here nor in switch.toml is a `country`",
+        );
+    }
+    let prefix = section.parsed("prefix", |text| match text.len() {
+        0..=16 if text.bytes().all(|byte| byte.is_ascii_digit() || b"*#+".contains(&byte)) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("is up to 16 digits, `*`, `#` or `+`".to_owned()),
+    });
+    let format = format.map_or(Format::E164, |at| at.value);
+    Numbering { country, format, prefix: prefix.map(|at| at.value).unwrap_or_default() }
+}
+
+/// What calls in may dial out again.
+fn transit(section: &mut Section<'_>, folder: &Folder<'_>, node: &Node) -> Option<Dialing> {
+    let may = section.flag("may_dial_out");
+    let own = section.line_of("dial");
+    let dialing = dialing::read(section, folder, &node.dialing);
+    match (may, own) {
+        (Some(At { value: true, line }), None) => {
+            let what = "calls of this carrier may dial out with the caps of one user: say `dial`";
+            section.odd(line, what);
+            Some(dialing)
+        }
+        (Some(At { value: true, .. }), Some(_)) => Some(dialing),
+        (_, Some(line)) => {
+            section.wrong(line, "`dial` is for a trunk with `may_dial_out = true`");
+            None
+        }
+        (_, None) => None,
+    }
 }
 
 /// A call must be of one trunk.
@@ -110,6 +163,7 @@ fn gateway_of(
     mut section: Section<'_>,
     folder: &Folder<'_>,
     listeners: &[Listener],
+    numbering: &Numbering,
 ) -> Option<Gateway> {
     let words = Transport::ALL.map(|transport| (transport.word(), transport));
     let transport = section.word("transport", &words).map_or(Transport::Udp, |at| at.value);
@@ -157,7 +211,7 @@ fn gateway_of(
         transport,
         domain,
         credentials,
-        caller_id: caller_id.map(|at| Redacted::new(at.value)),
+        caller_id: caller_id.map(|at| Numbering::of(numbering.country).read(&at.value)),
         timeout: timeout.map_or(Duration::from_secs(10), |at| at.value),
     })
 }

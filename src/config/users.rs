@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::file::{Section, quoted};
+use super::file::{self, Section, quoted};
 use super::findings::Findings;
 use super::folder::{Folder, Kind};
-use super::name;
+use super::node::Node;
+use super::{dialing, name};
 use crate::redacted::Redacted;
+use crate::switch::number::Numbering;
 use crate::switch::settings::User;
 use crate::wire::flow::Transport;
 use crate::wire::sip::auth::Ha1;
@@ -15,9 +17,10 @@ use crate::wire::sip::auth::Ha1;
 /// Reads the users, by extension. One without `ha1` can be called, but no phone can register.
 pub(super) fn read(
     folder: &Folder<'_>,
-    domain: &str,
+    node: &Node,
     findings: &Findings,
 ) -> BTreeMap<String, User> {
+    let domain = node.domain.as_str();
     let mut users = BTreeMap::new();
     for (extension, document) in folder.objects(Kind::Users) {
         let mut section = document.section(findings);
@@ -27,6 +30,7 @@ pub(super) fn read(
         let transport = section.word("transport", &words).map(|at| at.value);
         let realm = section.text("realm");
         let ha1 = hashes(&mut section);
+        let dialing = dialing::read(&mut section, folder, &node.dialing);
         match (&realm, &ha1) {
             (Some(realm), Some(_)) if realm.value != domain && !domain.is_empty() => {
                 let what = format!("the password was set for `{}`", realm.value.escape_debug());
@@ -45,20 +49,27 @@ pub(super) fn read(
             extension: extension.to_owned(),
             name: Redacted::new(shown.map_or_else(|| extension.to_owned(), |at| at.value)),
             ha1: ha1.unwrap_or(Ha1 { sha256: None, md5: None }),
-            caller_id: caller_id.map(|at| Redacted::new(at.value)),
             transport,
+            caller_id: caller_id.map(|at| Numbering::of(node.country).read(&at.value)),
+            dialing,
         };
         users.insert(extension.to_owned(), user);
     }
     users
 }
 
-/// The file of a user. `realm` is the domain that `ha1` was made for.
+/// What a user's file says beside what [`write()`] writes, to be kept when the password changes.
+pub fn more(text: &str) -> String {
+    file::without(text, &["name", "caller_id", "realm", "ha1"])
+}
+
+/// The file of a user. `realm` is the domain that `ha1` was made for, `more` what else it says.
 pub fn write(
     name: Option<&str>,
     caller_id: Option<&str>,
     realm: &str,
     ha1: &Ha1,
+    more: &str,
 ) -> Result<String, String> {
     let mut text = String::new();
     let mut line = |key: &str, value: String| {
@@ -79,6 +90,7 @@ pub fn write(
     let both: Vec<String> =
         [hash("sha256", &ha1.sha256), hash("md5", &ha1.md5)].into_iter().flatten().collect();
     line("ha1", format!("{{ {} }}", both.join(", ")));
+    text.push_str(more);
     Ok(text)
 }
 
@@ -149,11 +161,11 @@ mod tests {
     #[test]
     fn a_written_user_cannot_break_out_of_its_quotes() {
         let ha1 = Ha1 { sha256: Some("ab".into()), md5: None };
-        let text = write(Some("A\"\nrealm = \"x"), None, "pbx", &ha1);
+        let text = write(Some("A\"\nrealm = \"x"), None, "pbx", &ha1, "");
         assert!(text.is_err(), "a name is one line");
-        let text = write(Some("A\" # \\"), None, "pbx", &ha1).expect("a name with quotes");
+        let text = write(Some("A\" # \\"), None, "pbx", &ha1, "").expect("a name with quotes");
         assert_eq!(text.lines().count(), 3);
-        assert!(write(Some(""), None, "pbx", &ha1).is_err());
-        assert!(write(None, Some("+49 30"), "pbx", &ha1).is_err());
+        assert!(write(Some(""), None, "pbx", &ha1, "").is_err());
+        assert!(write(None, Some("+49 30"), "pbx", &ha1, "").is_err());
     }
 }

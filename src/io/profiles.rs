@@ -248,7 +248,7 @@ pub fn add_user(folder: &Path, user: &NewUser) -> Result<PathBuf, Refused> {
     let realm = config::domain(&sources).map_err(Refused::Files)?;
     let place = format!("users/{extension}.toml");
     let there = sources.iter().find(|source| source.path == place);
-    let before = there.and_then(|source| known(source, extension, &realm));
+    let before = there.and_then(|source| known(source, &sources, extension, &realm));
     let has_password = there.is_some_and(|_| before.as_ref().is_none_or(has_password));
     match (user.present, has_password) {
         (Present::Keep, true) => {
@@ -260,10 +260,13 @@ pub fn add_user(folder: &Path, user: &NewUser) -> Result<PathBuf, Refused> {
     }
     let ha1 = Ha1::of(extension, &realm, user.password.reveal());
     let shown = user.name.clone().or(before.as_ref().map(|user| user.name.clone()));
-    let caller_id = user.caller_id.clone().or(before.and_then(|user| user.caller_id));
+    let caller_id = user.caller_id.clone().or_else(|| {
+        before.and_then(|user| user.caller_id).map(|number| Redacted::new(number.as_str().into()))
+    });
     let [shown, caller_id] =
         [&shown, &caller_id].map(|text| text.as_ref().map(|text| text.reveal().as_str()));
-    let text = users::write(shown, caller_id, &realm, &ha1).map_err(Refused::Because)?;
+    let more = there.map(|source| users::more(&source.text)).unwrap_or_default();
+    let text = users::write(shown, caller_id, &realm, &ha1, &more).map_err(Refused::Because)?;
     let mut after: Vec<Source> =
         sources.iter().filter(|source| source.path != place).cloned().collect();
     after.push(Source::new(place.as_str(), text.as_str()));
@@ -311,13 +314,15 @@ pub fn make_password() -> io::Result<Redacted<String>> {
 }
 
 /// The user a file describes; `None` if it is not sound.
-fn known(source: &Source, extension: &str, realm: &str) -> Option<User> {
-    // Alone with a domain and an address, so that other files' mistakes do not matter here.
+fn known(source: &Source, all: &[Source], extension: &str, realm: &str) -> Option<User> {
+    // Alone with a domain, an address and what it may name, so that other files' mistakes do not matter here.
+    let named = all.iter().filter(|source| source.path.starts_with("hours/")).cloned();
     let sources = [
         Source::new("switch.toml", format!("domain = \"{realm}\"")),
         Source::new("internal.toml", "bind = \"127.0.0.1:5060\""),
         source.clone(),
     ];
+    let sources: Vec<Source> = sources.into_iter().chain(named).collect();
     config::load(&sources).ok()?.settings.users.remove(extension)
 }
 

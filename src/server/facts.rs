@@ -16,6 +16,13 @@ pub(super) fn write(fact: &Fact) {
         Fact::MoreAttempts { source: None, count } => {
             tracing::warn!(security = "more_attempts", src = "many", count);
         }
+        Fact::DialRefused { source, why, country } => {
+            let country = country.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
+            tracing::warn!(security = "dial_refused", src = %source.ip().to_canonical(), port = source.port(), why, %country);
+        }
+        Fact::EmergencyCall { call, route } => {
+            tracing::warn!(security = "emergency_call", %call, %route);
+        }
         Fact::CallStarted { call, route } => tracing::info!(event = "call_started", %call, %route),
         Fact::CallRefused { status, why } => {
             tracing::info!(event = "call_refused", status = status.code(), why);

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::journal::CallId;
+use super::number::Country;
 use crate::media::RecordingId;
 use crate::wire::sip::message::Status;
 
@@ -27,6 +28,22 @@ pub enum Fact {
         source: Option<IpAddr>,
         /// How many.
         count: u64,
+    },
+    /// For the security log: somebody proven dialled a number that they may not, or more than they may.
+    DialRefused {
+        /// The phone, or the carrier.
+        source: SocketAddr,
+        /// Why.
+        why: &'static str,
+        /// Where the call would have gone, if that is known.
+        country: Option<Country>,
+    },
+    /// For the security log: an emergency call began.
+    EmergencyCall {
+        /// Which.
+        call: CallId,
+        /// The route it takes.
+        route: String,
     },
     /// A call was taken in.
     CallStarted {

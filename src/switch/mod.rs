@@ -6,12 +6,15 @@ mod agent;
 mod call;
 pub mod consent;
 pub mod control;
+pub mod dialing;
+pub mod hours;
 pub mod journal;
 pub mod log;
 pub mod number;
 #[cfg(test)]
 mod office;
 mod outbox;
+mod pattern;
 mod queue;
 mod reception;
 mod recording;
@@ -37,6 +40,7 @@ use crate::wire::sip::uri::Uri;
 use agent::Agents;
 use call::desk::{Desk, Keys, News};
 use call::{Call, LegId};
+use dialing::Ledger;
 use journal::{CallId, Entry, EntryId, Memory};
 use outbox::Outbox;
 use queue::Queues;
@@ -122,6 +126,7 @@ pub struct Switch {
     outbox: Outbox,
     registrar: Registrar,
     trunks: Trunks,
+    ledger: Ledger,
     agents: Agents,
     queues: Queues,
     retention: Retention,
@@ -181,6 +186,7 @@ impl Switch {
             outbox,
             registrar,
             trunks: Trunks::default(),
+            ledger: Ledger::default(),
             agents,
             queues: Queues::default(),
             retention,
@@ -256,6 +262,7 @@ impl Switch {
             ("transactions", self.endpoint.open()),
             ("timers of transactions", usize::from(self.endpoint.deadline().is_some())),
             ("trunk places", self.trunks.taken()),
+            ("calls on an account", self.ledger.running()),
             ("engaged users", self.agents.engaged()),
             ("ringing or talking agents", self.agents.at_work()),
             ("farewells", self.farewells.len()),
@@ -511,12 +518,13 @@ impl Switch {
             wanted.map(|at| self.alarms.insert((at, id)));
         }
         if call.is_over() {
-            self.over(id);
+            self.over(now, id);
         }
     }
 
-    fn over(&mut self, id: CallId) {
+    fn over(&mut self, now: Now, id: CallId) {
         let Some(call) = self.calls.remove(&id) else { return };
+        self.ledger.ended(now.instant, id, call.talked());
         self.keys.forget(id);
         self.arming.remove(&id);
         call.scheduled.map(|at| self.alarms.remove(&(at, id)));

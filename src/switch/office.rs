@@ -5,9 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::Now;
+use super::dialing::Dialing;
+use super::number::{Country, Numbering};
 use super::settings::{
     Caller, Certificates, ConsentMode, Destination, EarlyMedia, Listener, NumberPattern, Profile,
-    Proof, Registrar, Route, Rtp, Settings, Source, Trunk, User,
+    Proof, Registrar, Route, Rtp, Settings, Source, Trunk, User, When,
 };
 use crate::redacted::Redacted;
 use crate::utc::Utc;
@@ -29,10 +31,10 @@ pub(super) fn settings() -> Settings {
     let user = |extension: &str| {
         let name = Redacted::new(format!("Owner of {extension}"));
         let ha1 = Ha1::of(extension, REALM, PASSWORD);
-        (
-            extension.to_owned(),
-            User { extension: extension.into(), name, ha1, caller_id: None, transport: None },
-        )
+        let (caller_id, dialing) = (None, Dialing::default());
+        let user =
+            User { extension: extension.into(), name, ha1, caller_id, transport: None, dialing };
+        (extension.to_owned(), user)
     };
     let listener = |profile, address: &str| {
         let bind = address.parse().expect("an address");
@@ -47,12 +49,18 @@ pub(super) fn settings() -> Settings {
         proof: Proof::Address,
         gateway: None,
         channels: 2,
+        numbering: Numbering { country: Country::parse("DE"), ..Numbering::default() },
+        dialing: None,
     };
     let route = |caller: Caller| Route {
         name: "in".into(),
         caller,
-        number: NumberPattern::Prefix("1".into()),
+        numbers: vec![NumberPattern::parse("1*").expect("a pattern")],
+        from: Vec::new(),
+        when: When::Always,
+        emergency: false,
         to: Destination::Dialled,
+        or_else: None,
         consent: ConsentMode::Never,
         retention: None,
         language: "en".into(),
@@ -67,6 +75,9 @@ pub(super) fn settings() -> Settings {
             listener(Profile::External, "192.0.2.1:5060"),
         ],
         certificates: Certificates::default(),
+        country: Country::parse("DE"),
+        emergency: vec!["110".into(), "112".into()],
+        hours: BTreeMap::new(),
         rtp: Rtp {
             bind: nowhere,
             advertise: nowhere,

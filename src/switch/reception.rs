@@ -1,9 +1,13 @@
 //! The reception: who sends a request that belongs to no dialog yet, and what becomes of it.
 
+use std::time::Duration;
+
 use super::call::desk::Desk;
 use super::call::{Call, Caller, LegId, Party};
+use super::journal::CallId;
 use super::log::Fact;
-use super::routing::{self, Plan, Target};
+use super::number::{self, Number};
+use super::routing::{self, Asked, Plan, Target};
 use super::settings::{self, Profile, Settings};
 use super::trunk::Trunks;
 use super::{Now, Stopping, Switch};
@@ -17,8 +21,8 @@ use crate::wire::sip::outgoing::Outgoing;
 use crate::wire::sip::timer::Limits;
 use crate::wire::sip::uri::Scheme;
 
-/// The longest number that is looked up.
-const LONGEST_NUMBER: usize = 64;
+/// RFC 3261 §20.43: a warning in words.
+const WARNING: u16 = 399;
 
 /// Makes an answer to the request in hand.
 type Answer<'a> = &'a dyn Fn(Status) -> Outgoing;
@@ -42,7 +46,7 @@ impl Switch {
         let answer = |status: Status| Outgoing::response(status, &request, Some(&tag));
         let answered = match request.method() {
             Some(Method::Invite) => match self.caller(now, &request, flow, &answer) {
-                Ok(caller) => match self.invited(caller, &request, &answer) {
+                Ok(caller) => match self.invited(now, caller, &request, flow, &answer) {
                     Ok(planned) => return self.begin(now, planned, server, request, flow),
                     Err(response) => Ok(response),
                 },
@@ -156,13 +160,9 @@ impl Switch {
     ) -> Result<Caller, Outgoing> {
         if let Some(trunk) = Trunks::of(&self.settings, flow) {
             let from = request.from();
-            let number = from
-                .uri
-                .user()
-                .filter(|number| *number != "anonymous")
-                .map(|number| Redacted::new(number.to_owned()));
-            let name = number
-                .is_some()
+            let number = number::said(&from.uri).unwrap_or_default();
+            let number = self.settings.read_from(trunk, &number);
+            let name = (!number.is_anonymous())
                 .then_some(from.display.as_ref())
                 .flatten()
                 .map(|name| Redacted::new(name.to_string()));
@@ -176,7 +176,7 @@ impl Switch {
         let name = self.settings.users.get(&extension).map(|user| user.name.clone());
         Ok(Caller {
             party: Party::User(extension.clone()),
-            number: Some(Redacted::new(extension)),
+            number: Number::Extension(extension.into()),
             name,
         })
     }
@@ -192,91 +192,158 @@ impl Switch {
 
     fn invited(
         &mut self,
+        now: Now,
         caller: Caller,
         request: &Message,
+        flow: Flow,
         answer: Answer<'_>,
-    ) -> Result<(Plan, Caller, String), Outgoing> {
+    ) -> Result<(CallId, Plan, Caller), Outgoing> {
         let timers = self.settings.session_timers.unwrap_or(Limits::DEFAULT);
         if timers.refuse(request) {
             return Err(answer(Status::of(422)).header(Name::MinSe, timers.shortest.as_secs()));
         }
-        match self.planned(&caller, request) {
-            Ok((plan, number)) => Ok((plan, caller, number)),
-            Err((status, why)) => {
-                self.outbox.log(Fact::CallRefused { status, why });
-                let refusal = answer(status);
-                Err(if status.code() == 503 {
-                    refusal.header(Name::RetryAfter, 5)
-                } else {
-                    refusal
-                })
+        let No { status, why, told } = match self.planned(now, &caller, request) {
+            Ok((id, plan)) => return Ok((id, plan, caller)),
+            Err(refusal) => refusal,
+        };
+        let mut response = answer(status);
+        if status.code() == 503 {
+            response = response.header(Name::RetryAfter, 5);
+        }
+        match told {
+            None => self.outbox.log(Fact::CallRefused { status, why }),
+            Some(country) => {
+                let fact = Fact::DialRefused { source: flow.remote, why, country };
+                self.watch.tell(now.instant, flow.remote.ip(), fact, &mut self.outbox);
+                if let Party::User(_) = caller.party {
+                    let domain = &self.settings.domain;
+                    response = response
+                        .header(Name::Warning, format_args!("{WARNING} {domain} \"{why}\""))
+                        .header(Name::Reason, format_args!("Q.850;cause=21;text=\"{why}\""));
+                }
             }
         }
+        Err(response)
     }
 
     fn begin(
         &mut self,
         now: Now,
-        (plan, caller, number): (Plan, Caller, String),
+        (id, plan, caller): (CallId, Plan, Caller),
         server: ServerId,
         request: Message,
         flow: Flow,
     ) {
         let Switch { settings, registrar, trunks, endpoint, outbox, ids, keys, news, .. } = self;
         let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
-        let call = Call::begin(&mut desk, plan, caller, number, server, request, flow);
+        let call = Call::begin(&mut desk, id, plan, caller, server, request, flow);
         self.calls.insert(call.id, call);
     }
 
-    /// Whether the call may begin, and where it goes; takes the trunk's place for it.
+    /// Whether the call may begin, and where it goes; puts it on its caller's account and takes the trunk's place for it.
     fn planned(
         &mut self,
+        now: Now,
         caller: &Caller,
         request: &Message,
-    ) -> Result<(Plan, String), (Status, &'static str)> {
+    ) -> Result<(CallId, Plan), No> {
         if self.stopping != Stopping::No {
-            return Err((Status::of(503), "the switch is stopping"));
+            return Err(No::of(503, "the switch is stopping"));
         }
         if request.max_forwards() == Some(0) {
-            return Err((Status::of(483), "too many hops"));
+            return Err(No::of(483, "too many hops"));
         }
-        let number = request
-            .uri()
-            .and_then(|uri| uri.user())
-            .filter(|number| number.len() <= LONGEST_NUMBER);
-        let number = number.ok_or((Status::of(404), "no number"))?.to_owned();
-        let by = match &caller.party {
-            Party::Trunk(trunk) => settings::Caller::Trunk(trunk.clone()),
-            Party::User(_) => settings::Caller::Users,
+        let dialled = request.uri().and_then(number::said);
+        let dialled = dialled.ok_or(No::of(404, "no number"))?;
+        let trunk = match &caller.party {
+            Party::Trunk(trunk) => self.settings.trunks.get(trunk),
+            Party::User(_) => None,
         };
-        let plan =
-            routing::plan(&self.settings, &by, &number).map_err(|status| (status, "no route"))?;
-        match &plan.target {
-            Target::User(user) if self.registrar.of(user).is_empty() => {
-                return Err((Status::of(480), "no phone is registered"));
-            }
-            Target::User(_) | Target::Trunk { .. } => {}
-            Target::Queue(name) => {
-                let queue =
-                    self.settings.queues.get(name).ok_or((Status::of(404), "no such queue"))?;
-                if !self.agents.anybody(queue) {
-                    return Err((Status::of(480), "no agent is there"));
-                }
-                if self.queues.length(name) >= queue.length {
-                    return Err((Status::of(486), "the queue is full"));
-                }
-            }
+        let (by, number) = match trunk {
+            Some(trunk) => (
+                settings::Caller::Trunk(trunk.name.clone()),
+                self.settings.read_from(trunk, &dialled),
+            ),
+            None => (settings::Caller::Users, self.settings.read(&dialled)),
+        };
+        let asked = Asked {
+            caller: &by,
+            from: &caller.number,
+            dialled: &dialled,
+            number: &number,
+            at: now.utc,
+        };
+        let mut plan = routing::plan(&self.settings, asked)
+            .map_err(|status| No::of(status.code(), "no route"))?;
+        if let Err(refusal) = self.is_there(&plan.target) {
+            plan.target = match plan.instead.take() {
+                Some(Ok(target)) => self.is_there(&target).map(|()| target)?,
+                Some(Err(status)) => return Err(No::of(status.code(), "nobody is there")),
+                None => return Err(refusal),
+            };
         }
-        if self.calls.len() >= self.settings.calls {
-            return Err((Status::of(503), "too many calls"));
+        if self.calls.len() >= self.settings.calls && !plan.emergency {
+            return Err(No::of(503, "too many calls"));
+        }
+        let Switch { settings, ledger, trunks, keys, ids, .. } = self;
+        let id = CallId(keys.id(now.utc, ids.long()));
+        let outward = match (&plan.target, &caller.party) {
+            (Target::Trunk { number, .. }, _) => Some(number.clone()),
+            (Target::User(user), Party::User(_)) => Some(Number::Extension(user.as_str().into())),
+            (Target::Queue(queue), Party::User(_)) => {
+                Some(Number::Extension(queue.as_str().into()))
+            }
+            (Target::User(_) | Target::Queue(_), Party::Trunk(_)) => None,
+        };
+        if let Some(number) = outward.filter(|_| !plan.emergency) {
+            ledger.admit(settings, now, id, &caller.party, &number).map_err(|refused| No {
+                told: Some(refused.country),
+                ..No::of(403, refused.why)
+            })?;
         }
         if let Party::Trunk(trunk) = &caller.party
-            && let Some(trunk) = self.settings.trunks.get(trunk)
-            && !self.trunks.take(trunk)
+            && let Some(trunk) = settings.trunks.get(trunk)
+            && !trunks.take(trunk)
         {
-            return Err((Status::of(503), "the trunk's places are taken"));
+            ledger.ended(now.instant, id, Duration::ZERO);
+            return Err(No::of(503, "the trunk's places are taken"));
         }
-        Ok((plan, number))
+        Ok((id, plan))
+    }
+
+    /// Whether somebody can take the call now.
+    fn is_there(&self, target: &Target) -> Result<(), No> {
+        match target {
+            Target::User(user) if self.registrar.of(user).is_empty() => {
+                Err(No::of(480, "no phone is registered"))
+            }
+            Target::User(_) | Target::Trunk { .. } => Ok(()),
+            Target::Queue(name) => {
+                let queue = self.settings.queues.get(name);
+                let queue = queue.ok_or(No::of(404, "no such queue"))?;
+                if !self.agents.anybody(queue) {
+                    Err(No::of(480, "no agent is there"))
+                } else if self.queues.length(name) >= queue.length {
+                    Err(No::of(486, "the queue is full"))
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+}
+
+/// Why a call does not begin.
+struct No {
+    status: Status,
+    why: &'static str,
+    /// Whoever dialled may know: they lack the right to, in this country.
+    told: Option<Option<number::Country>>,
+}
+
+impl No {
+    fn of(code: u16, why: &'static str) -> No {
+        No { status: Status::of(code), why, told: None }
     }
 }
 

@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::dialing::Dialing;
+use super::hours::Hours;
+use super::number::{Country, Number, Numbering};
+pub use super::pattern::NumberPattern;
 use crate::media::PromptId;
 use crate::redacted::Redacted;
 use crate::wire::flow::{ListenerId, PeerId, Transport};
@@ -26,6 +30,12 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// What TLS shows and asks for.
     pub certificates: Certificates,
+    /// Whose national numbers are dialled here; `None`: only what begins with `+` is known, and nobody may call out.
+    pub country: Option<Country>,
+    /// Numbers of emergency services.
+    pub emergency: Vec<String>,
+    /// Opening hours by name.
+    pub hours: BTreeMap<String, Hours>,
     /// RTP.
     pub rtp: Rtp,
     /// Users by extension.
@@ -36,7 +46,7 @@ pub struct Settings {
     pub queues: BTreeMap<String, Queue>,
     /// Trunks by name.
     pub trunks: BTreeMap<String, Trunk>,
-    /// Routes in the order of their names (files sort them); the first that matches wins.
+    /// Routes, emergencies first, then in the order of their names (files sort them); the first that matches wins.
     pub routes: Vec<Route>,
     /// Retention policies by name.
     pub retention: BTreeMap<String, RetentionPolicy>,
@@ -125,9 +135,11 @@ pub struct User {
     /// H(user:realm:password).
     pub ha1: Ha1,
     /// The number shown to carriers, if the user may call out by it.
-    pub caller_id: Option<Redacted<String>>,
+    pub caller_id: Option<Number>,
     /// The only transport that their phones may use; `None`: any.
     pub transport: Option<Transport>,
+    /// What the user may dial.
+    pub dialing: Dialing,
 }
 
 /// Somebody who takes calls from queues.
@@ -173,6 +185,10 @@ pub struct Trunk {
     pub gateway: Option<Gateway>,
     /// Calls at once, in and out.
     pub channels: usize,
+    /// How numbers are written to the carrier, and by it.
+    pub numbering: Numbering,
+    /// What calls in may dial out again, if they may.
+    pub dialing: Option<Dialing>,
 }
 
 /// An address or network that a trunk calls from.
@@ -214,7 +230,7 @@ pub struct Gateway {
     /// Digest user name and password, sent to this gateway alone.
     pub credentials: Option<Credentials>,
     /// The number in From where the caller has none of their own.
-    pub caller_id: Option<Redacted<String>>,
+    pub caller_id: Option<Number>,
     /// An INVITE without any answer is given up after so long (never over Timer B).
     pub timeout: Duration,
 }
@@ -246,10 +262,18 @@ pub struct Route {
     pub name: String,
     /// Who may use it.
     pub caller: Caller,
-    /// Which numbers.
-    pub number: NumberPattern,
+    /// Which numbers: any of these.
+    pub numbers: Vec<NumberPattern>,
+    /// Calls from which numbers: any of these, or all if there are none.
+    pub from: Vec<NumberPattern>,
+    /// At what times.
+    pub when: When,
+    /// It comes before all others, and nothing holds its calls up.
+    pub emergency: bool,
     /// Where to.
     pub to: Destination,
+    /// Where to if nobody is there at the beginning.
+    pub or_else: Option<Destination>,
     /// Whether the call is recorded, and how the caller is asked.
     pub consent: ConsentMode,
     /// The name of its retention policy; always there when `consent` is not `Never`.
@@ -262,23 +286,15 @@ pub struct Route {
     pub prepend: String,
 }
 
-/// Numbers as a route names them: one, or all with a prefix (`+4930555*`).
+/// At what times a route is for calls; the hours by their name.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum NumberPattern {
-    /// Exactly this one.
-    Exact(String),
-    /// Beginning with this.
-    Prefix(String),
-}
-
-impl NumberPattern {
-    /// Whether `number` is meant.
-    pub fn matches(&self, number: &str) -> bool {
-        match self {
-            NumberPattern::Exact(exact) => exact == number,
-            NumberPattern::Prefix(prefix) => number.starts_with(prefix.as_str()),
-        }
-    }
+pub enum When {
+    /// At any.
+    Always,
+    /// While these are open.
+    During(String),
+    /// While they are not.
+    Outside(String),
 }
 
 /// Where a route leads.
@@ -290,8 +306,8 @@ pub enum Destination {
     Dialled,
     /// A queue.
     Queue(String),
-    /// Out through a trunk.
-    Trunk(String),
+    /// Out through a trunk: the first that takes the call.
+    Trunks(Vec<String>),
     /// Refused with this status.
     Refuse(Status),
 }
@@ -365,6 +381,32 @@ pub struct Registrar {
 }
 
 impl Settings {
+    /// What a user means by `text`, which is as [`super::number::said`] gives it: an emergency, an extension, a number outside.
+    pub fn read(&self, text: &str) -> Number {
+        match self.read_outward(text) {
+            emergency @ Number::Emergency(_) => emergency,
+            _ if self.users.contains_key(text) => Number::Extension(text.into()),
+            number => number,
+        }
+    }
+
+    /// The same where no extension can be meant.
+    pub fn read_outward(&self, text: &str) -> Number {
+        match self.emergency.iter().any(|number| number == text) {
+            true => Number::Emergency(text.into()),
+            false => Numbering::of(self.country).read(text),
+        }
+    }
+
+    /// What a carrier means by `text`: never an emergency of ours.
+    pub fn read_from(&self, trunk: &Trunk, text: &str) -> Number {
+        match trunk.numbering.read(text) {
+            number @ Number::E164(_) => number,
+            _ if self.users.contains_key(text) => Number::Extension(text.into()),
+            number => number,
+        }
+    }
+
     /// The listener of that number.
     pub fn listener(&self, id: ListenerId) -> &Listener {
         &self.listeners[usize::from(id.0)]

@@ -45,6 +45,11 @@ impl Trunks {
         room
     }
 
+    /// Takes a place whether there is one or not: for an emergency.
+    pub(super) fn take_anyway(&mut self, trunk: &Trunk) {
+        *self.calls.entry(trunk.name.clone()).or_default() += 1;
+    }
+
     /// Gives a place back.
     pub(super) fn give_back(&mut self, trunk: &str) {
         if let Some(calls) = self.calls.get_mut(trunk) {

@@ -20,6 +20,8 @@
 //! | merged request (482) | `faults::a_request_that_comes_by_two_ways_is_served_once` |
 //! | trunk refuses | `calls::a_trunk_that_refuses_is_heard_by_the_caller` |
 //! | queue empty | `calls::a_queue_without_agents_refuses_before_it_costs` |
+//! | who may dial out | `outward::who_dials_what_they_may_not_is_told_and_no_place_is_taken` |
+//! | emergency | `outward::an_emergency_goes_out_when_nothing_else_does` |
 //! | anything, in bad weather | `chaos` |
 #![expect(clippy::disallowed_methods, reason = "virtual time begins at some instant")]
 
@@ -32,6 +34,7 @@ mod faults;
 mod holds;
 mod lab;
 mod offers;
+mod outward;
 mod questions;
 mod recordings;
 mod refreshes;

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use tonspur::media::{self, Command, PortId, Statistics};
 use tonspur::redacted::Redacted;
+use tonspur::switch::dialing::Dialing;
 use tonspur::switch::journal::{Binding, Entry, Memory};
 use tonspur::switch::retention::Page;
 use tonspur::switch::settings::{
-    Caller, ConsentMode, Destination, NumberPattern, Profile, Route, Settings, User,
+    Caller, ConsentMode, Destination, NumberPattern, Profile, Route, Settings, User, When,
 };
 use tonspur::switch::{Input, Now, Output, Switch};
 use tonspur::utc::Utc;
@@ -91,15 +92,26 @@ impl Door {
         for extension in ["1001", "watson", "user", "null-\0-null"] {
             let ha1 = Ha1::of(extension, DOMAIN, PASSWORD);
             let name = Redacted::new(extension.to_owned());
-            let user =
-                User { extension: extension.into(), name, ha1, caller_id: None, transport: None };
+            let (caller_id, dialing) = (None, Dialing::default());
+            let user = User {
+                extension: extension.into(),
+                name,
+                ha1,
+                caller_id,
+                transport: None,
+                dialing,
+            };
             settings.users.insert(extension.into(), user);
         }
         settings.routes = vec![Route {
             name: "all".into(),
             caller: Caller::Trunk("north".into()),
-            number: NumberPattern::Prefix(String::new()),
+            numbers: vec![NumberPattern::parse("*").expect("a pattern")],
+            from: Vec::new(),
+            when: When::Always,
+            emergency: false,
             to: Destination::User("1001".into()),
+            or_else: None,
             consent: ConsentMode::Never,
             retention: None,
             language: "en".into(),

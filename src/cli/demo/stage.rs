@@ -272,7 +272,7 @@ fn write_profiles(folder: &Path, prompts: &Path, password: &str) -> Result<(), F
     let prompts = prompts.to_str().filter(|path| !path.contains(['"', '\\', '\n']));
     let prompts =
         prompts.ok_or_else(|| wrong("the path of the prompts cannot be written".into()))?;
-    let anna = users::write(Some("Anna"), None, DOMAIN, &Ha1::of("1001", DOMAIN, password));
+    let anna = users::write(Some("Anna"), None, DOMAIN, &Ha1::of("1001", DOMAIN, password), "");
     let files = [
         (
             "switch.toml",

@@ -49,7 +49,7 @@ const CHANCE_BITS: u32 = 18;
 impl Keys {
     /// A new id of a call or a recording. Ids grow with time, so that what is new lies together in the database however much it holds;
     /// none comes twice.
-    fn id(&mut self, at: Utc, chance: u64) -> u64 {
+    pub(crate) fn id(&mut self, at: Utc, chance: u64) -> u64 {
         let millis = u64::try_from(at.micros() / 1_000).unwrap_or(0);
         let id = millis << CHANCE_BITS | chance >> (u64::BITS - CHANCE_BITS);
         self.last_id = id.max(self.last_id + 1) & ((1 << ID_BITS) - 1);

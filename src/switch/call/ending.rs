@@ -31,6 +31,14 @@ impl Call {
         }
     }
 
+    /// How long the two have talked, once the call is over.
+    pub(in crate::switch) fn talked(&self) -> Duration {
+        match (self.cdr.bridged, self.cdr.ended) {
+            (Some(bridged), Some(ended)) => ended.since(bridged),
+            (None, _) | (_, None) => Duration::ZERO,
+        }
+    }
+
     /// A side knows nothing of the call any more, or is not there.
     pub(super) fn lost(&mut self, desk: &mut Desk<'_>, leg: LegId) {
         self.finish(desk, &format!("{} was lost", self.side(leg)), None);

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use super::desk::Desk;
 use super::leg::{Leg, LegId, Party};
-use super::{Call, OVERLOADED, Offer, Stage};
+use super::{Call, Offer, Stage, TIMER_C};
+use crate::switch::number::Number;
+use crate::switch::routing::Way;
 use crate::switch::settings::{Profile, Settings};
 use crate::wire::flow::{Flow, ListenerId, Transport};
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::headers::Address;
 use crate::wire::sip::message::Status;
 use crate::wire::sip::uri::Uri;
-
-/// A caller who withholds the number (RFC 3323 §4.1.1.3).
-const ANONYMOUS: &str = "anonymous";
 
 impl Call {
     /// Rings every phone of `user`.
@@ -25,8 +24,7 @@ impl Call {
         offer: Option<Offer>,
         ring: Duration,
     ) {
-        let number = self.caller.number.as_ref().map_or(ANONYMOUS, |number| number.reveal());
-        let from = Uri::at_domain(number, &desk.settings.domain);
+        let from = Uri::at_domain(self.caller.number.as_str(), &desk.settings.domain);
         let from = match &self.caller.name {
             Some(name) => Address::named(name.reveal(), from),
             None => Address::new(from),
@@ -54,25 +52,32 @@ impl Call {
         }
     }
 
-    /// Calls out through a trunk's gateway.
-    pub(super) fn ring_trunk(
-        &mut self,
-        desk: &mut Desk<'_>,
-        trunk: &str,
-        number: &str,
-        ring: Duration,
-    ) {
+    /// Calls out through the next trunk that has a way and a place; `status` is what the caller gets if none has.
+    pub(super) fn ring_next_trunk(&mut self, desk: &mut Desk<'_>, status: Status) {
+        self.stage = Stage::Ringing { until: desk.now.instant + TIMER_C, offer: None };
+        while let Some(way) = self.ways.pop_front() {
+            if self.ring_trunk(desk, &way) {
+                if matches!(self.caller.party, Party::User(_)) {
+                    self.cdr.trunk = Some(way.trunk);
+                }
+                return;
+            }
+        }
+        self.unanswered(desk, status);
+    }
+
+    /// Calls out through a trunk's gateway; `false` if there is no way to it or no place in it.
+    fn ring_trunk(&mut self, desk: &mut Desk<'_>, way: &Way) -> bool {
         let settings = desk.settings;
-        self.stage = Stage::Ringing { until: desk.now.instant + ring, offer: None };
-        let way = settings.trunks.get(trunk).and_then(|trunk| {
+        let found = settings.trunks.get(&way.trunk).and_then(|trunk| {
             let gateway = trunk.gateway.as_ref()?;
             Some((trunk, gateway, listener(settings, gateway.transport, gateway.address)?))
         });
-        let Some((trunk, gateway, listener)) = way else {
-            return self.unanswered(desk, Status::of(500));
-        };
-        if !desk.trunks.take(trunk) {
-            return self.unanswered(desk, OVERLOADED);
+        let Some((trunk, gateway, listener)) = found else { return false };
+        if self.plan.emergency {
+            desk.trunks.take_anyway(trunk);
+        } else if !desk.trunks.take(trunk) {
+            return false;
         }
         let at_gateway = |user: &str| match &gateway.domain {
             Some(domain) => Uri::at_domain(user, domain),
@@ -80,10 +85,10 @@ impl Call {
         };
         let own = match &self.caller.party {
             Party::User(user) => settings.users.get(user).and_then(|user| user.caller_id.as_ref()),
-            Party::Trunk(_) => self.caller.number.as_ref(),
+            Party::Trunk(_) => (!self.caller.number.is_anonymous()).then_some(&self.caller.number),
         };
-        let shown = own.or(gateway.caller_id.as_ref()).map_or(ANONYMOUS, |number| number.reveal());
-        let from = Address::new(at_gateway(shown));
+        let shown = own.or(gateway.caller_id.as_ref()).unwrap_or(&Number::Anonymous);
+        let from = Address::new(at_gateway(&trunk.numbering.write(shown)));
         let flow = Flow {
             listener,
             transport: gateway.transport,
@@ -91,7 +96,7 @@ impl Call {
             connection: None,
             peer: None,
         };
-        let target = at_gateway(number);
+        let target = at_gateway(&way.number);
         self.call_out(
             desk,
             Party::Trunk(trunk.name.clone()),
@@ -100,6 +105,7 @@ impl Call {
             target,
             flow,
         );
+        true
     }
 
     fn call_out(
@@ -193,6 +199,12 @@ pub(super) fn outward(status: Status) -> Status {
         }
         _ => status,
     }
+}
+
+/// Whether a carrier's refusal is about the carrier and not about who is called: another may take the call (RFC 3261 §21.5.4, and no
+/// answer at all).
+pub(super) fn is_no_way(status: Status) -> bool {
+    matches!(status.code(), 408 | 500 | 502..=504)
 }
 
 /// The listener to reach a carrier from: an external one of its transport and address family, else any such.

@@ -11,11 +11,12 @@ mod leg;
 mod recorded;
 mod ringing;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use desk::{Desk, News};
 use ending::cause;
-use fork::outward;
+use fork::{is_no_way, outward};
 use leg::{Leg, Outcome};
 pub(super) use leg::{LegId, Party};
 
@@ -23,8 +24,9 @@ use super::consent::Question;
 use super::control::CallRow;
 use super::journal::{CallDirection, CallId, Cdr, Entry};
 use super::log::Fact;
+use super::number::Number;
 use super::recording::Recording;
-use super::routing::{Plan, Target};
+use super::routing::{Plan, Target, Way};
 use super::settings::{MUSIC, Prompt, RINGBACK};
 use crate::media::{Command, PlayId, Repeat};
 use crate::redacted::Redacted;
@@ -45,8 +47,8 @@ const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) party: Party,
-    /// The number to show; `None` if withheld.
-    pub(super) number: Option<Redacted<String>>,
+    /// The number to show.
+    pub(super) number: Number,
     /// The name to show.
     pub(super) name: Option<Redacted<String>>,
 }
@@ -66,6 +68,8 @@ pub(super) struct Call {
     hold: Option<(bool, bool)>,
     /// The most telling refusal of the B-legs so far.
     refusal: Option<Status>,
+    /// Ways out that were not tried yet.
+    ways: VecDeque<Way>,
     max_forwards: u8,
     legs: u32,
     /// Where the switch has noted this call's deadline.
@@ -102,14 +106,13 @@ impl Call {
     /// A call that has a plan and may begin. The INVITE is answered from here on.
     pub(super) fn begin(
         desk: &mut Desk<'_>,
+        id: CallId,
         plan: Plan,
         caller: Caller,
-        number: String,
         server: ServerId,
         request: Message,
         flow: Flow,
     ) -> Call {
-        let id = CallId(desk.id());
         let max_forwards = request.max_forwards().unwrap_or(70).saturating_sub(1);
         desk.endpoint.respond(
             desk.now.instant,
@@ -117,8 +120,9 @@ impl Call {
             Outgoing::response(Status::of(100), &request, None),
         );
         let trunk = match (&caller.party, &plan.target) {
-            (Party::Trunk(trunk), _) | (Party::User(_), Target::Trunk { trunk, .. }) => {
-                Some(trunk.clone())
+            (Party::Trunk(trunk), _) => Some(trunk.clone()),
+            (Party::User(_), Target::Trunk { ways, .. }) => {
+                ways.first().map(|way| way.trunk.clone())
             }
             (Party::User(_), Target::User(_) | Target::Queue(_)) => None,
         };
@@ -129,8 +133,8 @@ impl Call {
                 (Party::User(_), Target::Trunk { .. }) => CallDirection::Outbound,
                 (Party::User(_), Target::User(_) | Target::Queue(_)) => CallDirection::Internal,
             },
-            from: caller.number.clone().unwrap_or_else(|| Redacted::new("anonymous".into())),
-            to: Redacted::new(number),
+            from: Redacted::new(caller.number.as_str().to_owned()),
+            to: Redacted::new(plan.number.as_str().to_owned()),
             trunk,
             route: Some(plan.route.clone()),
             queue: match &plan.target {
@@ -150,6 +154,9 @@ impl Call {
         };
         desk.outbox.store(Entry::Call(Box::new(cdr.clone())));
         desk.outbox.log(Fact::CallStarted { call: id, route: plan.route.clone() });
+        if plan.emergency {
+            desk.outbox.log(Fact::EmergencyCall { call: id, route: plan.route.clone() });
+        }
         let a = Leg::invited(desk, id, caller.party.clone(), server, request, flow);
         Call {
             id,
@@ -162,6 +169,7 @@ impl Call {
             recording: None,
             hold: None,
             refusal: None,
+            ways: VecDeque::new(),
             max_forwards,
             legs: 0,
             scheduled: None,
@@ -271,9 +279,10 @@ impl Call {
                 self.ringback(desk);
                 self.ring_user(desk, &user, None, desk.settings.ring);
             }
-            Target::Trunk { trunk, number } => {
+            Target::Trunk { ways, number: _ } => {
                 self.ringback(desk);
-                self.ring_trunk(desk, &trunk, &number, TIMER_C);
+                self.ways = ways.into();
+                self.ring_next_trunk(desk, OVERLOADED);
             }
             Target::Queue(queue) => {
                 self.play(desk, &self.a, MUSIC, Repeat::Forever);
@@ -388,6 +397,9 @@ impl Call {
             Outcome::Nothing => self.settle_hold(desk),
             Outcome::Ringing { early } => self.rings(desk, leg, early),
             Outcome::Answered => self.bridged(desk, leg),
+            Outcome::Refused(status) if !self.ways.is_empty() && is_no_way(status) => {
+                self.ring_next_trunk(desk, outward(status));
+            }
             Outcome::Refused(status) => self.declined(desk, outward(status)),
             Outcome::Lost => self.lost(desk, leg),
             Outcome::Unacknowledged => {

@@ -116,9 +116,9 @@ impl Country {
             Some(code) if code == number.country_code => {
                 PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::National).into_owned()
             }
-            _ => PHONE_NUMBER_UTIL
-                .format_out_of_country_calling_number(&number, self.0)
-                .into_owned(),
+            _ => {
+                PHONE_NUMBER_UTIL.format_out_of_country_calling_number(&number, self.0).into_owned()
+            }
         };
         Some(written.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect())
     }

@@ -5,8 +5,8 @@ mod country;
 
 use std::fmt;
 
-pub use country::{Country, Place, Rate};
 use country::Written;
+pub use country::{Country, Place, Rate};
 
 use crate::wire::sip::uri::{Scheme, Uri};
 

@@ -222,6 +222,14 @@ impl Lab {
         }
     }
 
+    /// An admin ends every call.
+    pub(crate) fn hangs_up_all(&self) {
+        let Reply::Calls { calls } = self.asks(Request::CallList) else { panic!("calls") };
+        for row in calls {
+            assert_eq!(self.asks(Request::CallHangup { call: row.call }), Reply::Done);
+        }
+    }
+
     /// An admin's request, whose answer nobody waits for.
     pub(crate) fn tells(&self, request: Request) {
         self.world.borrow_mut().tell(request);
