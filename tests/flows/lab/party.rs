@@ -184,6 +184,11 @@ impl Party {
         self.world.borrow().phones[self.place].1.description(direction)
     }
 
+    /// REGISTER, whatever becomes of it.
+    pub(crate) fn registers_for(&self, span: Duration) -> &Party {
+        self.acts(|phone, now| phone.register(now, span))
+    }
+
     pub(crate) fn registers(self) -> Party {
         self.acts(|phone, now| phone.register(now, Duration::from_secs(600)));
         self.expects("401 Unauthorized").expects("200 OK");
