@@ -91,6 +91,8 @@ struct Dialog {
     heard: Option<(u32, String)>,
     /// The branch, CSeq number and Request-URI of our last INVITE, for ACK and CANCEL.
     invite: Option<(String, u32, String)>,
+    /// The last RAck.
+    acknowledged: String,
 }
 
 /// See the module.
@@ -302,6 +304,15 @@ impl Phone {
         let uri = self.dialog.target.clone();
         let key = (self.dialog.call_id.clone(), self.dialog.cseq, method.to_owned());
         self.request(now, method, &uri, &headers, sdp, Some(key));
+    }
+
+    /// PRACK of a reliable provisional response (RFC 3262), once.
+    fn prack(&mut self, now: Instant, response: &Received) {
+        let (rseq, cseq) = (response.header("RSeq"), response.header("CSeq"));
+        let rack = format!("RAck: {rseq} {cseq}\r\n");
+        if std::mem::replace(&mut self.dialog.acknowledged, rack.clone()) != rack {
+            self.ask(now, "PRACK", &rack, None);
+        }
     }
 
     /// Sends a text of the test's own to the switch, as it is.
@@ -575,7 +586,7 @@ impl Phone {
                 self.respond(now, request, 200, "OK", None);
                 self.voice.hang_up();
             }
-            Some("OPTIONS" | "INFO" | "UPDATE") if self.manners.polite => {
+            Some("OPTIONS" | "INFO" | "UPDATE" | "PRACK") if self.manners.polite => {
                 self.respond(now, request, 200, "OK", None)
             }
             _ => {}
@@ -618,6 +629,9 @@ impl Phone {
                 }
                 if status > 100 && status < 300 {
                     self.hear_out(response);
+                }
+                if status < 200 && self.manners.polite && !response.header("RSeq").is_empty() {
+                    self.prack(now, response);
                 }
                 if (200..300).contains(&status) && self.manners.polite {
                     self.ack(now);

@@ -105,6 +105,17 @@ const NUMBERS: [&str; 9] = [
     "+4930555019",
     "+49305559999",
 ];
+/// What a caller can or must have.
+const ABLE: [Option<&str>; 8] = [
+    None,
+    None,
+    None,
+    Some("Supported: 100rel, timer\r\n"),
+    Some("Require: 100rel\r\n"),
+    Some("Require: 100rel\r\nSupported: timer\r\nSession-Expires: 90;refresher=uac\r\n"),
+    Some("Supported: 100rel, timer\r\nSession-Expires: 90\r\nAllow: UPDATE\r\n"),
+    Some("Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n"),
+];
 const DIRECTIONS: [&str; 5] = ["sendonly", "sendonly", "sendrecv", "sendrecv", "inactive"];
 
 impl Story {
@@ -164,6 +175,9 @@ impl Story {
 
     fn caller(&mut self, phone: Party, number: &'static str) {
         let dice = &mut self.dice;
+        if let Some(headers) = dice.pick(&ABLE) {
+            phone.adds(headers);
+        }
         let begins = dice.between(0, 2_000);
         let mut acts = vec![(begins, Act::Call(number))];
         let key = dice.pick(&[Some('1'), Some('1'), Some('1'), Some('2'), Some('#'), None, None]);
@@ -266,7 +280,18 @@ impl Story {
             let rung = since.is_none();
             let rings = now - *since.get_or_insert(now);
             if rung && !matches!(habit, Habit::Challenges) {
-                phone.replies(180, "Ringing");
+                // Some acknowledge it, some send early audio, and some number it wrongly the second time.
+                let reliably = |rseq: u64| format!("Require: 100rel\r\nRSeq: {rseq}\r\n");
+                match self.dice.below(6) {
+                    0 => _ = phone.replies_with(180, "Ringing", &reliably(7), None),
+                    1 => {
+                        let sdp = || Some(phone.description("sendrecv"));
+                        phone.replies_with(183, "Session Progress", &reliably(1), sdp());
+                        let rseq = self.dice.below(4);
+                        phone.replies_with(183, "Session Progress", &reliably(rseq), sdp());
+                    }
+                    _ => _ = phone.replies(180, "Ringing"),
+                }
             }
             match *habit {
                 Habit::Answers(after) if rings >= after => {
@@ -334,7 +359,10 @@ impl Story {
                 self.callers.iter().find(|caller| caller.phone.number() == *cdr.from.reveal());
             let caller = caller.expect("a call has a caller");
             let may = match caller.number {
-                "+4930555011" => caller.phone.heard().len() >= self.lab.notice(),
+                // To whoever vanishes in the middle of it the notice is played to its end all the same.
+                "+4930555011" => {
+                    caller.phone.has_vanished() || caller.phone.heard().len() >= self.lab.notice()
+                }
                 "+4930555010" | "+4930555013" => caller.key == Some('1'),
                 _ => false,
             };
@@ -413,12 +441,14 @@ struct Tally {
     held: usize,
     deaths: usize,
     cut_off: usize,
+    acknowledged: usize,
 }
 
 impl Tally {
     fn count(&mut self, story: &Story) {
         let lab = &story.lab;
         self.deaths += lab.deaths();
+        self.acknowledged += lab.said("PRACK");
         for cdr in lab.cdrs() {
             self.calls += 1;
             self.bridged += usize::from(cdr.bridged.is_some());
@@ -450,8 +480,19 @@ fn storms(part: usize) {
         tally.count(&story);
     }
     let Tally { calls, bridged, recorded, refused, cancelled, .. } = tally;
-    let Tally { declined, silent, outbound, held, deaths, cut_off, .. } = tally;
-    let counts = [recorded, refused, cancelled, declined, silent, outbound, held, deaths, cut_off];
+    let Tally { declined, silent, outbound, held, deaths, cut_off, acknowledged, .. } = tally;
+    let counts = [
+        recorded,
+        refused,
+        cancelled,
+        declined,
+        silent,
+        outbound,
+        held,
+        deaths,
+        cut_off,
+        acknowledged,
+    ];
     assert!(calls >= 300 && bridged >= 100, "{tally:?}");
     assert!(counts.iter().all(|count| *count >= 5), "{tally:?}");
 }

@@ -285,6 +285,26 @@ fn one_reliable_response_follows_another_when_it_is_acknowledged() {
     north.is_hung_up();
 }
 
+#[test]
+fn a_caller_is_told_again_and_again_that_it_rings() {
+    for (headers, every) in [("", 60), (MUST, 150)] {
+        let lab = Lab::with(|settings| settings.ring = secs(400));
+        let (caller, bob) = (lab.carrier("north"), lab.phone("bob").registers());
+        caller.adds(headers).invites(BOB_DIRECTLY);
+        bob.rings(ms(100));
+        for _ in 0..2 {
+            let ringing = caller.receives("180 Ringing");
+            if headers == MUST {
+                caller.pracks(&ringing, None).expects("200 OK");
+            }
+            caller.gets_no("180", secs(every - 1));
+            lab.advance(secs(1));
+        }
+        caller.expects("180 Ringing").cancels().expects("487");
+        bob.expects("CANCEL");
+    }
+}
+
 // ---- the called side ----
 
 #[test]

@@ -240,6 +240,11 @@ impl Lab {
         self.world.borrow().ladder.draw()
     }
 
+    /// How many messages phones have sent that begin so.
+    pub(crate) fn said(&self, start: &str) -> usize {
+        self.world.borrow().said.iter().filter(|(_, text)| text.starts_with(start)).count()
+    }
+
     /// Lets every timer run out, and checks that nothing is left anywhere.
     pub(crate) fn settles(&self) {
         self.world.borrow_mut().settle();

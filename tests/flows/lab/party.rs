@@ -125,6 +125,12 @@ impl Party {
         self
     }
 
+    /// Whether its battery is empty.
+    pub(crate) fn has_vanished(&self) -> bool {
+        let world = self.world.borrow();
+        world.network.gone.contains(&world.phones[self.place].1.identity().sip)
+    }
+
     /// Changes the next message of its own that begins so.
     pub(crate) fn changes(
         &self,

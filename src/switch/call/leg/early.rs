@@ -1,6 +1,8 @@
 //! What an unanswered caller is told, and what of it is acknowledged (RFC 3262): every response to who requires that; to who can, the
 //! one that begins the media, since an answer in it that is lost would be silence until the call is answered.
 
+use std::time::{Duration, Instant};
+
 use super::{Leg, Outcome, SDP, State};
 use crate::switch::call::desk::Desk;
 use crate::wire::sip::endpoint::{ALLOW, ServerId};
@@ -9,6 +11,11 @@ use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
 use crate::wire::sip::reliable::{self, RAck, Sender, Wish};
 use crate::wire::sip::transaction::Fired;
+
+/// Proxies give up a call of which they hear nothing for three minutes: they are told again that it rings (RFC 3261 §13.3.1.1).
+const EVERY: Duration = Duration::from_secs(60);
+/// What is acknowledged has certainly been heard (RFC 3262 §3).
+const EVERY_RELIABLY: Duration = Duration::from_secs(150);
 
 /// See the module.
 #[derive(Debug)]
@@ -21,6 +28,8 @@ pub(super) struct Early {
     sent: Option<Sent>,
     next: Next,
     told: Option<Ringing>,
+    /// When the caller is told again.
+    again: Option<Instant>,
     media: Media,
 }
 
@@ -38,6 +47,13 @@ enum Ringing {
     Bell,
     /// 183: by audio of ours.
     Audio,
+}
+
+/// Whether it is news that it rings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Saying {
+    News,
+    Again,
 }
 
 /// What is said once the PRACK has come.
@@ -69,6 +85,7 @@ impl Early {
             sent: None,
             next: Next::Nothing,
             told: None,
+            again: None,
             media: Media::Unsaid,
         }
     }
@@ -83,8 +100,8 @@ impl Early {
         self.media == Media::Offered
     }
 
-    pub(super) fn deadline(&self) -> Option<std::time::Instant> {
-        self.sender.deadline()
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.sender.deadline().or(self.again)
     }
 
     /// A final answer goes out: nothing is repeated any more.
@@ -112,10 +129,10 @@ impl Leg {
 
     /// 180, or 183 with our answer when there is early audio (RFC 3960); our offer, if they made none and PRACK can answer it.
     pub(in crate::switch::call) fn ring(&mut self, desk: &mut Desk<'_>, early: bool) {
-        self.say(desk, if early { Ringing::Audio } else { Ringing::Bell });
+        self.say(desk, if early { Ringing::Audio } else { Ringing::Bell }, Saying::News);
     }
 
-    fn say(&mut self, desk: &mut Desk<'_>, ringing: Ringing) {
+    fn say(&mut self, desk: &mut Desk<'_>, ringing: Ringing, saying: Saying) {
         let State::Invited { server, request, answer } = &self.state else { return };
         let early = &mut self.early;
         if early.sender.waits() {
@@ -146,10 +163,12 @@ impl Leg {
         };
         // What was acknowledged need not be said again.
         let is_known = is_reliable || early.media == Media::Agreed;
-        if is_known && early.told == Some(ringing) {
+        if saying == Saying::News && is_known && early.told == Some(ringing) {
             return;
         }
         early.told = Some(ringing);
+        let every = if early.wish == Wish::Required { EVERY_RELIABLY } else { EVERY };
+        early.again = Some(desk.now.instant + every);
         let status = match ringing {
             Ringing::Bell => 180,
             Ringing::Audio => 183,
@@ -221,14 +240,14 @@ impl Leg {
         if !self.early.sender.waits() {
             match std::mem::replace(&mut self.early.next, Next::Nothing) {
                 Next::Nothing => {}
-                Next::Ring(ringing) => self.say(desk, ringing),
+                Next::Ring(ringing) => self.say(desk, ringing, Saying::News),
                 Next::Answer => self.answer(desk),
             }
         }
         Ok(())
     }
 
-    /// Repeats what was not acknowledged, or gives it up.
+    /// Repeats what was not acknowledged, or gives it up; says again what was.
     pub(super) fn repeat(&mut self, desk: &mut Desk<'_>) -> Outcome {
         let State::Invited { server, .. } = &self.state else { return Outcome::Nothing };
         let server: ServerId = *server;
@@ -240,7 +259,13 @@ impl Leg {
                 Outcome::Nothing
             }
             Fired::GaveUp => Outcome::Unacknowledged,
-            Fired::Nothing | Fired::Ended => Outcome::Nothing,
+            Fired::Nothing | Fired::Ended => {
+                let is_due = self.early.again.is_some_and(|again| again <= desk.now.instant);
+                if let Some(told) = self.early.told.filter(|_| is_due) {
+                    self.say(desk, told, Saying::Again);
+                }
+                Outcome::Nothing
+            }
         }
     }
 }
