@@ -35,6 +35,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// An outgoing connection must stand after so long, TLS included.
     pub connect: Duration,
+    /// A connection of ours is kept alive by a ping after so long without anything to send (RFC 5626 §4.4.1).
+    pub ping: Duration,
     /// One message must be written in so long.
     pub write: Duration,
     /// Bytes that may wait for one peer to read.
@@ -52,6 +54,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(3_700),
             connect: Duration::from_secs(4),
+            ping: Duration::from_secs(110),
             write: Duration::from_secs(32),
             queued: 256 * 1_024,
             queued_in_all: 32 * 1_024 * 1_024,

@@ -7,7 +7,7 @@ use super::{Lines, Now, Stopping, Switch};
 
 impl Switch {
     pub(super) fn control(&mut self, now: Now, id: RequestId, request: Request) {
-        let registered = |user: &str| !self.registrar.of(user).is_empty();
+        let registered = |user: &str| self.registrar.reachable(user).next().is_some();
         let reply = match request {
             Request::CallList => {
                 Reply::Calls { calls: self.calls.values().map(Call::row).collect() }

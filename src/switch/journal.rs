@@ -24,7 +24,7 @@ impl std::fmt::Display for CallId {
 /// One fact to keep.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    /// A binding is new or refreshed; the key is (AOR, contact).
+    /// A binding is new or refreshed; the key is (AOR, contact, flow).
     Bound(Binding),
     /// A binding is gone.
     Unbound {
@@ -32,6 +32,8 @@ pub enum Entry {
         aor: String,
         /// Which contact.
         contact: String,
+        /// By which of several flows, or 0.
+        reg_id: u32,
     },
     /// What an agent said of themselves.
     AgentStatus {
@@ -169,6 +171,12 @@ pub struct Binding {
     pub cseq: u32,
     /// The phone's User-Agent, cut to a bound.
     pub user_agent: String,
+    /// The proxies on the way to it, the nearest to us first (RFC 3327), as they are written in a Route.
+    pub path: Vec<String>,
+    /// Of a phone that may register several flows: which phone (RFC 5626 §4.1),
+    pub instance: Option<String>,
+    /// and which flow (§4.2). 0: it has this one alone.
+    pub reg_id: u32,
 }
 
 /// What an agent says of themselves.

@@ -207,7 +207,7 @@ impl Switch {
         match input {
             Input::Timeout => self.timeout(now),
             Input::Datagram(datagram) => self.endpoint.receive(now.instant, datagram),
-            Input::Flow(event) => self.endpoint.flow_event(event),
+            Input::Flow(event) => self.flow(now, event),
             Input::Media(event) => self.media(now, event),
             Input::Stored(entry) => self.stored(now, entry),
             Input::Found(page) => self.retention.found(now, page),
@@ -283,6 +283,13 @@ impl Switch {
 
     // ---- what happened ----
 
+    fn flow(&mut self, now: Now, event: flow::Event) {
+        if let flow::Event::Closed(Flow { connection: Some(connection), .. }) = event {
+            self.registrar.closed(connection);
+        }
+        self.endpoint.flow_event(now.instant, event);
+    }
+
     fn timeout(&mut self, now: Now) {
         self.endpoint.timeout(now.instant);
         self.registrar.timeout(now.instant, &mut self.outbox);
@@ -354,7 +361,7 @@ impl Switch {
                 break;
             }
             let Switch { settings, registrar, agents, queues, .. } = &*self;
-            let reachable = |user: &str| !registrar.of(user).is_empty();
+            let reachable = |user: &str| registrar.reachable(user).next().is_some();
             let longest_idle = |queue| agents.longest_idle(&settings.agents, queue, reachable);
             let Some(offer) = queues.next(&settings.queues, longest_idle) else {
                 self.lines = Lines::Settled;

@@ -236,6 +236,14 @@ impl Switch {
     ) {
         let Switch { settings, registrar, trunks, endpoint, outbox, ids, keys, news, .. } = self;
         let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
+        // Whoever is known by address over TLS still has to prove who it is where we begin a connection to it.
+        let flow = match &caller.party {
+            Party::Trunk(trunk) if flow.transport.is_secure() => {
+                let peer = settings.trunks.get(trunk).and_then(|trunk| trunk.peer);
+                Flow { peer: flow.peer.or(peer), ..flow }
+            }
+            Party::Trunk(_) | Party::User(_) => flow,
+        };
         let call = Call::begin(&mut desk, id, plan, caller, server, request, flow);
         self.calls.insert(call.id, call);
     }
@@ -314,7 +322,7 @@ impl Switch {
     /// Whether somebody can take the call now.
     fn is_there(&self, target: &Target) -> Result<(), No> {
         match target {
-            Target::User(user) if self.registrar.of(user).is_empty() => {
+            Target::User(user) if self.registrar.reachable(user).next().is_none() => {
                 Err(No::of(480, "no phone is registered"))
             }
             Target::User(_) | Target::Trunk { .. } => Ok(()),

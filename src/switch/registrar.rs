@@ -1,31 +1,37 @@
 //! The registrar: RFC 3261 §10.3. Bindings live here, the journal remembers them over a restart.
 
+mod asked;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Now;
 use super::control::RegistrationRow;
 use super::journal::{Binding, Entry};
 use super::outbox::Outbox;
 use super::settings::Settings;
-use crate::wire::address::is_host;
-use crate::wire::flow::Flow;
-use crate::wire::sip::headers::{Address, Contacts, Name};
+use crate::wire::flow::{ConnectionId, Flow, Transport};
+use crate::wire::sip::headers::{Address, Contacts, Name, Params};
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
-use crate::wire::sip::uri::{Scheme, Uri};
+use crate::wire::sip::uri::Uri;
+use asked::{Change, FlowOf};
 
-/// What a binding without a stated life gets (RFC 3261 §10.2.1.1 leaves it to the registrar).
-const USUAL: Duration = Duration::from_secs(3600);
-/// A User-Agent is kept to this length, a contact URI refused beyond it.
+/// A User-Agent is kept to this length.
 const LONGEST_AGENT: usize = 64;
-const LONGEST_CONTACT: usize = 512;
+/// What a phone of several flows is told of keep-alives: one without them may be taken for gone after so many seconds (RFC 5626 §6).
+const FLOW_TIMER: u32 = 120;
+
+/// Why a REGISTER changes nothing.
+type Refusal = (Status, &'static str);
 
 /// Every binding of every AOR.
 #[derive(Debug, Default)]
 pub(super) struct Registrar {
     bindings: BTreeMap<String, Vec<Bound>>,
-    expiries: BTreeSet<(Instant, String, String)>,
+    expiries: BTreeSet<(Instant, String, String, u32)>,
+    /// Whose bindings use a connection.
+    connections: BTreeSet<(ConnectionId, String)>,
 }
 
 /// One binding, with its end on the monotonic clock.
@@ -33,13 +39,18 @@ pub(super) struct Registrar {
 pub(super) struct Bound {
     pub(super) binding: Binding,
     pub(super) contact: Uri,
+    /// The proxies on the way to it.
+    pub(super) path: Vec<Address>,
+    pub(super) link: Link,
     until: Instant,
 }
 
-/// A change that a REGISTER asks for; all are made or none (RFC 3261 §10.3, step 7).
-enum Change {
-    Bind(Uri, Duration),
-    Remove(Uri),
+/// Whether the way by which a phone registered still is one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Link {
+    Stands,
+    /// Its connection was cut, and it can be reached by no other: it has to register anew.
+    Lost,
 }
 
 impl Registrar {
@@ -60,16 +71,17 @@ impl Registrar {
                         && !left.is_zero()
                         && settings.users.contains_key(&binding.aor) =>
                 {
+                    let path = binding.path.iter().map(|proxy| Address::parse(proxy.as_bytes()));
+                    let path = path.filter_map(Result::ok).collect();
+                    let link = Link::Stands;
+                    let until = now.instant + left;
+                    let mut bound = Bound { binding, contact, path, link, until };
                     // The connection it registered over did not outlive the process.
-                    let flow = Flow { connection: None, ..binding.flow };
-                    registrar.insert(Bound {
-                        binding: Binding { flow, ..binding },
-                        contact,
-                        until: now.instant + left,
-                    });
+                    bound.cut();
+                    registrar.insert(bound);
                 }
                 _ => {
-                    outbox.store(Entry::Unbound { aor: binding.aor, contact: binding.contact });
+                    outbox.store(unbound(binding));
                 }
             }
         }
@@ -79,6 +91,45 @@ impl Registrar {
     /// The phones of a user, in the order they registered.
     pub(super) fn of(&self, aor: &str) -> &[Bound] {
         self.bindings.get(aor).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those of them that can be reached, as far as we know.
+    pub(super) fn reachable(&self, aor: &str) -> impl DoubleEndedIterator<Item = &Bound> {
+        self.of(aor).iter().filter(|bound| bound.link == Link::Stands)
+    }
+
+    /// The connection by which a phone has registered since it used this flow, if it is another one: where its requests go that were cut
+    /// off. `target` is its Contact inside a call.
+    pub(super) fn since(&self, aor: &str, target: &Uri, used: Flow) -> Option<Flow> {
+        if !used.transport.is_reliable() {
+            return None;
+        }
+        let mut alike = self.reachable(aor).filter(|bound| bound.contact.matches(target));
+        let by_user = || {
+            // A new connection may have another address in its Contact; the user part tells phones apart, where it does.
+            let user = |bound: &&Bound| bound.contact.user() == target.user();
+            let mut alike = self.reachable(aor).filter(user);
+            alike.next().filter(|_| alike.next().is_none())
+        };
+        let found = alike.next_back().or_else(by_user)?;
+        let flow = found.binding.flow;
+        (flow.connection.is_some() && flow.connection != used.connection).then_some(flow)
+    }
+
+    /// A connection has ended: its phones are reached by their Contact, if that is an address of its own, or not before they register
+    /// anew.
+    pub(super) fn closed(&mut self, connection: ConnectionId) {
+        let from = (connection, String::new());
+        let mut used = self.connections.split_off(&from);
+        let next = (ConnectionId(connection.0.saturating_add(1)), String::new());
+        self.connections.append(&mut used.split_off(&next));
+        for (_, aor) in used {
+            let bindings = self.bindings.get_mut(&aor).into_iter().flatten();
+            for bound in bindings.filter(|bound| bound.binding.flow.connection == Some(connection))
+            {
+                bound.cut();
+            }
+        }
     }
 
     /// Carries out a REGISTER of `aor`, whose credentials are proven, and gives its answer, made with `answer`.
@@ -93,44 +144,64 @@ impl Registrar {
         outbox: &mut Outbox,
         answer: &dyn Fn(Status) -> Outgoing,
     ) -> Outgoing {
-        let changes = match self.changes(settings, aor, request) {
-            Ok(changes) => changes,
+        let asked = self.changes(settings, aor, request);
+        let asked = asked.and_then(|changes| Ok((changes, asked::path(request)?)));
+        let (changes, path) = match asked {
+            Ok(asked) => asked,
             Err((status, why)) => {
                 let refusal = answer(status).reason(why);
                 return match status.code() {
                     423 => refusal.header(Name::MinExpires, settings.registrar.shortest.as_secs()),
+                    420 => refusal.header(Name::Unsupported, "path"),
                     _ => refusal,
                 };
             }
         };
+        let keeps_flows = changes.iter().any(|change| change.flow.is_some());
         for change in changes {
-            match change {
-                Change::Remove(contact) => self.remove(aor, &contact, outbox),
-                Change::Bind(contact, life) => {
-                    let user_agent = request.text(Name::UserAgent).unwrap_or_default();
-                    let binding = Binding {
-                        aor: aor.to_owned(),
-                        contact: contact.to_string(),
-                        flow,
-                        expires: now.utc.after(life),
-                        call_id: request.call_id().to_owned(),
-                        cseq: request.cseq().number,
-                        user_agent: user_agent.chars().take(LONGEST_AGENT).collect(),
-                    };
-                    // The same contact in other words is another row of the journal's.
-                    let known = self.forget(aor, &contact);
-                    if let Some(contact) = known.filter(|known| *known != binding.contact) {
-                        outbox.store(Entry::Unbound { aor: aor.to_owned(), contact });
-                    }
-                    outbox.store(Entry::Bound(binding.clone()));
-                    self.insert(Bound { binding, contact, until: now.instant + life });
+            let Change { contact, flow: flow_of, life } = change;
+            let gone = self.forget(aor, &contact, flow_of.as_ref());
+            let Some(life) = life else {
+                for gone in gone {
+                    outbox.store(unbound(gone));
                 }
+                continue;
+            };
+            let user_agent = request.text(Name::UserAgent).unwrap_or_default();
+            let (instance, reg_id) =
+                flow_of.map_or((None, 0), |flow| (Some(flow.instance), flow.reg_id));
+            let binding = Binding {
+                aor: aor.to_owned(),
+                contact: contact.to_string(),
+                flow,
+                expires: now.utc.after(life),
+                call_id: request.call_id().to_owned(),
+                cseq: request.cseq().number,
+                user_agent: user_agent.chars().take(LONGEST_AGENT).collect(),
+                path: path.iter().map(Address::to_string).collect(),
+                instance,
+                reg_id,
+            };
+            // The same contact in other words, or the same flow by another contact, is another row of the journal's.
+            let row = |binding: &Binding| (binding.contact.clone(), binding.reg_id);
+            for gone in gone.into_iter().filter(|gone| row(gone) != row(&binding)) {
+                outbox.store(unbound(gone));
             }
+            outbox.store(Entry::Bound(binding.clone()));
+            let (path, until) = (path.clone(), now.instant + life);
+            self.insert(Bound { binding, contact, path, link: Link::Stands, until });
         }
-        self.of(aor).iter().fold(answer(Status::of(200)), |response, bound| {
-            let left = bound.until.saturating_duration_since(now.instant).as_secs();
-            response.header(Name::Contact, format_args!("<{}>;expires={left}", bound.contact))
-        })
+        let mut response = self.of(aor).iter().fold(answer(Status::of(200)), |response, bound| {
+            response.header(Name::Contact, bound.told(now.instant))
+        });
+        for proxy in &path {
+            response = response.header(Name::Path, proxy);
+        }
+        response = response.header(Name::Supported, asked::SUPPORTED);
+        match keeps_flows {
+            true => response.header(Name::Require, "outbound").header(Name::FlowTimer, FLOW_TIMER),
+            false => response,
+        }
     }
 
     fn changes(
@@ -138,37 +209,40 @@ impl Registrar {
         settings: &Settings,
         aor: &str,
         request: &Message,
-    ) -> Result<Vec<Change>, (Status, &'static str)> {
+    ) -> Result<Vec<Change>, Refusal> {
         let malformed = |wrong: crate::wire::sip::message::Malformed| (wrong.status, wrong.what);
         let header = request.expires().map_err(malformed)?;
         let list = match request.contacts().map_err(malformed)? {
             None => return Ok(Vec::new()),
             Some(Contacts::All) if header == Some(0) => {
                 self.in_order(self.of(aor).iter(), request)?;
-                return Ok(self
-                    .of(aor)
-                    .iter()
-                    .map(|bound| Change::Remove(bound.contact.clone()))
-                    .collect());
+                return Ok(self.of(aor).iter().map(Bound::removal).collect());
             }
             Some(Contacts::All) => return Err((Status::of(400), "Contact * needs Expires 0")),
             Some(Contacts::List(list)) => list,
         };
         let mut changes = Vec::with_capacity(list.len());
         for address in list {
-            let known = self.of(aor).iter().filter(|bound| bound.contact.matches(&address.uri));
-            self.in_order(known, request)?;
-            changes.push(change(settings, address, header)?);
+            let change = asked::change(settings, request, address, header)?;
+            let is_it = |bound: &&Bound| bound.is(&change.contact, change.flow.as_ref());
+            self.in_order(self.of(aor).iter().filter(is_it), request)?;
+            changes.push(change);
         }
-        let mut left: Vec<&Uri> = self.of(aor).iter().map(|bound| &bound.contact).collect();
+        let binds = changes.iter().filter(|change| change.life.is_some());
+        if changes.iter().any(|change| change.flow.is_some()) && binds.count() > 1 {
+            return Err((Status::of(400), "one flow is registered at a time"));
+        }
+        let kept = self.of(aor).iter().filter(|bound| {
+            !changes.iter().any(|change| bound.is(&change.contact, change.flow.as_ref()))
+        });
+        let mut bound: Vec<&Change> = Vec::with_capacity(changes.len());
         for change in &changes {
-            let (Change::Bind(contact, _) | Change::Remove(contact)) = change;
-            left.retain(|other| !other.matches(contact));
-            if let Change::Bind(..) = change {
-                left.push(contact);
+            bound.retain(|other| !other.contact.matches(&change.contact));
+            if change.life.is_some() {
+                bound.push(change);
             }
         }
-        if left.len() > settings.registrar.contacts {
+        if kept.count() + bound.len() > settings.registrar.contacts {
             return Err((Status::of(403), "Too many contacts"));
         }
         Ok(changes)
@@ -188,46 +262,49 @@ impl Registrar {
     }
 
     fn insert(&mut self, bound: Bound) {
-        self.expiries.insert((
-            bound.until,
-            bound.binding.aor.clone(),
-            bound.binding.contact.clone(),
-        ));
+        self.expiries.insert(bound.expiry());
+        if let Some(connection) = bound.binding.flow.connection {
+            self.connections.insert((connection, bound.binding.aor.clone()));
+        }
         self.bindings.entry(bound.binding.aor.clone()).or_default().push(bound);
     }
 
-    /// Takes a binding out; gives its contact as it is stored.
-    fn forget(&mut self, aor: &str, contact: &Uri) -> Option<String> {
-        let bindings = self.bindings.get_mut(aor)?;
-        let place = bindings.iter().position(|bound| bound.contact.matches(contact))?;
-        let Bound { binding, until, .. } = bindings.remove(place);
+    /// Takes out what a Contact replaces, and gives it.
+    fn forget(&mut self, aor: &str, contact: &Uri, flow: Option<&FlowOf>) -> Vec<Binding> {
+        self.take(aor, |bound| bound.is(contact, flow))
+    }
+
+    fn take(&mut self, aor: &str, is_it: impl Fn(&Bound) -> bool) -> Vec<Binding> {
+        let Some(bindings) = self.bindings.get_mut(aor) else { return Vec::new() };
+        let mut gone = Vec::new();
+        for bound in bindings.extract_if(.., |bound| is_it(bound)) {
+            self.expiries.remove(&bound.expiry());
+            gone.push(bound.binding);
+        }
+        let uses = |connection| {
+            bindings.iter().any(|bound| bound.binding.flow.connection == Some(connection))
+        };
+        for connection in gone.iter().filter_map(|binding| binding.flow.connection) {
+            if !uses(connection) {
+                self.connections.remove(&(connection, aor.to_owned()));
+            }
+        }
         if bindings.is_empty() {
             self.bindings.remove(aor);
         }
-        self.expiries.remove(&(until, binding.aor, binding.contact.clone()));
-        Some(binding.contact)
-    }
-
-    fn remove(&mut self, aor: &str, contact: &Uri, outbox: &mut Outbox) {
-        if let Some(contact) = self.forget(aor, contact) {
-            outbox.store(Entry::Unbound { aor: aor.to_owned(), contact });
-        }
+        gone
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.expiries.first().map(|(until, _, _)| *until)
+        self.expiries.first().map(|(until, ..)| *until)
     }
 
     pub(super) fn timeout(&mut self, now: Instant, outbox: &mut Outbox) {
-        while self.deadline().is_some_and(|until| until <= now) {
-            let (_, aor, contact) = self.expiries.pop_first().expect("a deadline is an expiry");
-            if let Some(bindings) = self.bindings.get_mut(&aor) {
-                bindings.retain(|bound| bound.binding.contact != contact);
-                if bindings.is_empty() {
-                    self.bindings.remove(&aor);
-                }
+        while let Some((_, aor, ..)) = self.expiries.first().filter(|(until, ..)| *until <= now) {
+            let aor = aor.clone();
+            for gone in self.take(&aor, |bound| bound.until <= now) {
+                outbox.store(unbound(gone));
             }
-            outbox.store(Entry::Unbound { aor, contact });
         }
     }
 
@@ -244,36 +321,65 @@ impl Registrar {
     }
 }
 
-fn change(
-    settings: &Settings,
-    address: Address,
-    header: Option<u32>,
-) -> Result<Change, (Status, &'static str)> {
-    // RFC 3261 §10.2.1.1: an unreadable expires parameter counts as 3600.
-    let stated =
-        address.params.get("expires").map(|value| value.parse().unwrap_or(3600)).or(header);
-    let life = stated.map_or(USUAL, |seconds| Duration::from_secs(u64::from(seconds)));
-    if life.is_zero() {
-        return Ok(Change::Remove(address.uri));
+impl Bound {
+    /// Whether a Contact, and the flow it names, mean this one (RFC 3261 §10.2.4, RFC 5626 §6).
+    fn is(&self, contact: &Uri, flow: Option<&FlowOf>) -> bool {
+        let same_flow = |flow: &FlowOf| {
+            self.binding.instance.as_deref() == Some(&flow.instance)
+                && self.binding.reg_id == flow.reg_id
+        };
+        let is_alone = self.binding.reg_id == 0;
+        flow.is_some_and(same_flow) || is_alone && self.contact.matches(contact)
     }
-    if !matches!(address.uri.scheme(), Scheme::Sip | Scheme::Sips)
-        || address.uri.as_str().len() > LONGEST_CONTACT
-    {
-        return Err((Status::of(400), "Contact is no SIP URI"));
+
+    fn removal(&self) -> Change {
+        let Binding { instance, reg_id, .. } = &self.binding;
+        let flow = instance.clone().map(|instance| FlowOf { instance, reg_id: *reg_id });
+        Change { contact: self.contact.clone(), flow, life: None }
     }
-    if address.uri.socket_addr().is_some_and(|contact| {
-        !is_host(contact.ip())
-            || settings
-                .listeners
-                .iter()
-                .any(|listener| listener.advertise == contact || listener.bind == contact)
-    }) {
-        return Err((Status::of(403), "Contact is no phone"));
+
+    fn expiry(&self) -> (Instant, String, String, u32) {
+        let Binding { aor, contact, reg_id, .. } = &self.binding;
+        (self.until, aor.clone(), contact.clone(), *reg_id)
     }
-    if life < settings.registrar.shortest {
-        return Err((Status::of(423), "Interval Too Brief"));
+
+    /// Its Contact in the answer to a REGISTER.
+    fn told(&self, now: Instant) -> String {
+        let left = self.until.saturating_duration_since(now).as_secs();
+        match &self.binding.instance {
+            Some(instance) => {
+                let reg_id = self.binding.reg_id;
+                let instance = Params::quoted(instance);
+                format!(
+                    "<{}>;+sip.instance={instance};reg-id={reg_id};expires={left}",
+                    self.contact
+                )
+            }
+            None => format!("<{}>;expires={left}", self.contact),
+        }
     }
-    Ok(Change::Bind(address.uri, life.min(settings.registrar.longest)))
+
+    /// Its connection is gone. Whose Contact is at the same machine, at a port that the connection did not come from, may listen there;
+    /// whoever is behind NAT does not, and nobody is called over TLS.
+    fn cut(&mut self) {
+        let flow = &mut self.binding.flow;
+        flow.connection = None;
+        let listens = self.contact.socket_addr().filter(|contact| {
+            contact.ip() == flow.remote.ip().to_canonical() && contact.port() != flow.remote.port()
+        });
+        self.link = match (flow.transport, listens) {
+            (Transport::Udp, _) => Link::Stands,
+            (Transport::Tcp, Some(contact)) => {
+                flow.remote = contact;
+                Link::Stands
+            }
+            (Transport::Tcp, None) | (Transport::Tls, _) => Link::Lost,
+        };
+    }
+}
+
+fn unbound(binding: Binding) -> Entry {
+    Entry::Unbound { aor: binding.aor, contact: binding.contact, reg_id: binding.reg_id }
 }
 
 #[cfg(test)]

@@ -158,6 +158,9 @@ fn remembered(now: Utc) -> Memory {
         call_id: "long-ago".into(),
         cseq: 1,
         user_agent: String::new(),
+        path: Vec::new(),
+        instance: None,
+        reg_id: 0,
     };
     Memory { bindings: vec![bob], ..Memory::default() }
 }

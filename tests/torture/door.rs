@@ -128,6 +128,9 @@ impl Door {
             call_id: "phone".into(),
             cseq: 1,
             user_agent: String::new(),
+            path: Vec::new(),
+            instance: None,
+            reg_id: 0,
         };
         let memory = Memory { bindings: vec![phone], ..Memory::default() };
         let listeners = settings.listeners.iter();

@@ -33,7 +33,9 @@ const DISCARDED: usize = 64 * 1_024;
 pub(super) enum Order {
     /// Send these bytes.
     Write(Vec<u8>),
-    /// Answer a keep-alive (RFC 5626 §3.5.1).
+    /// Keep a connection of ours alive (RFC 5626 §3.5.1),
+    Ping,
+    /// and answer when it is the far side that does.
     Pong,
     /// Close once everything before is out.
     Close,
@@ -49,6 +51,8 @@ pub(super) struct Connection {
     /// Our own end of `orders`, for pongs; it does not keep the connection alive.
     pub(super) own_orders: mpsc::WeakSender<Order>,
     pub(super) queued: Arc<Queued>,
+    /// A connection of ours is pinged after so long without a word of ours. `None`: the far side began it, and pings.
+    pub(super) ping: Option<Duration>,
     /// Whether a whole message has come: who sends none is the first to go when places are short.
     pub(super) proven: Arc<AtomicBool>,
 }
@@ -151,9 +155,9 @@ impl Connection {
     }
 
     async fn run(self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) {
-        let Connection { flow, limits, tell, orders, own_orders, queued, proven } = self;
+        let Connection { flow, limits, tell, orders, own_orders, queued, ping, proven } = self;
         let mut reader = Reader { reader, flow, limits, tell, own_orders, proven };
-        let mut write = pin!(write(writer, orders, &queued, limits.write));
+        let mut write = pin!(write(writer, orders, &queued, limits.write, ping));
         let end = tokio::select! {
             end = reader.read() => Some(end),
             () = &mut write => None,
@@ -280,9 +284,20 @@ async fn write(
     mut orders: mpsc::Receiver<Order>,
     queued: &Queued,
     patience: Duration,
+    ping: Option<Duration>,
 ) {
-    while let Some(order) = orders.recv().await {
+    loop {
+        let next = match ping {
+            Some(ping) => timeout(ping, orders.recv()).await.unwrap_or(Some(Order::Ping)),
+            None => orders.recv().await,
+        };
+        let Some(order) = next else { break };
         match order {
+            Order::Ping => {
+                if !matches!(timeout(patience, put(&mut writer, b"\r\n\r\n")).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
             Order::Write(bytes) => {
                 let written = timeout(patience, put(&mut writer, &bytes)).await;
                 queued.written(bytes.len());

@@ -335,6 +335,7 @@ impl Tcp {
             orders: taken,
             own_orders: orders.downgrade(),
             queued: Arc::clone(&queued),
+            ping: (!accepted).then_some(self.limits.ping),
             proven: Arc::clone(&proven),
         };
         let task = match (flow.transport, &self.tls) {

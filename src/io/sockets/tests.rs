@@ -2,7 +2,7 @@
 
 mod secure;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::wire::sip::dialog::Reach;
@@ -36,6 +36,45 @@ async fn who_leaves_before_a_whole_message_has_come_is_not_waited_for() {
     let backlog = tokio::time::timeout(soon, closed).await.expect("no time for an answer");
     assert!(matches!(backlog[0], Arrival::Flow(flow::Event::Closed(_))), "{backlog:?}");
     assert_eq!(sockets.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_of_ours_is_pinged_while_there_is_nothing_to_say() {
+    let peer = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let bind_to: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    let (profile, transport, reach) = (Profile::External, Transport::Tcp, Reach::Source);
+    let mut listeners = [Listener { profile, transport, bind: bind_to, advertise: bind_to, reach }];
+    let bound = bind(&mut listeners).expect("a port");
+    let limits = Limits { ping: Duration::from_millis(20), ..Limits::default() };
+    let mut sockets = Sockets::start(bound, limits, &Certificates::default()).expect("a socket");
+    let remote = peer.local_addr().expect("bound");
+    let flow = Flow::to(ListenerId(0), transport, remote);
+    sockets.send(Transmit { flow, bytes: b"x".to_vec() });
+    let (mut stream, _) = peer.accept().await.expect("a connection");
+    let mut heard = [0; 9];
+    stream.read_exact(&mut heard).await.expect("pings");
+    assert_eq!(&heard, b"x\r\n\r\n\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_stun_keep_alive_is_answered_and_goes_no_further() {
+    let (mut sockets, address) = start(Transport::Udp);
+    let phone = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let mut request = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    request.extend([7; 12]);
+    phone.send_to(&request, address).await.expect("sent");
+    phone.send_to(b"\r\n\r\n", address).await.expect("sent");
+    let mut answer = [0; 64];
+    let mut backlog = VecDeque::new();
+    let length = loop {
+        tokio::select! {
+            length = phone.recv(&mut answer) => break length.expect("an answer"),
+            () = sockets.ready() => sockets.receive(std::time::Instant::now(), 10, &mut backlog),
+        }
+    };
+    assert_eq!((length, &answer[..2], &answer[8..20]), (32, &[1, 1][..], &request[8..]));
+    sockets.receive(std::time::Instant::now(), 10, &mut backlog);
+    assert!(backlog.is_empty(), "{backlog:?}");
 }
 
 #[tokio::test]

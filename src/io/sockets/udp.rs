@@ -9,6 +9,7 @@ use tokio::net::UdpSocket;
 
 use super::{Arrival, Message};
 use crate::wire::flow::{self, Flow, ListenerId, Transmit, Transport};
+use crate::wire::stun;
 
 /// What the kernel may keep while the switch is busy: about 2,000 messages.
 const KERNEL_BUFFER: usize = 4 * 1_024 * 1_024;
@@ -96,6 +97,13 @@ impl Udp {
                 left -= 1;
                 let bytes = &self.buffer[..length];
                 if is_keep_alive(bytes) {
+                    continue;
+                }
+                if stun::is_one(bytes) {
+                    if let Some(answer) = stun::answer(bytes, remote) {
+                        // Lost, it is asked for again.
+                        let _ = socket.try_send_to(&answer, remote);
+                    }
                     continue;
                 }
                 let mut owned = self.spares.pop().unwrap_or_default();

@@ -13,9 +13,9 @@ use crate::wire::sip::dialog::Remembered;
 pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     match entry {
         Entry::Bound(binding) => bound(rows, binding),
-        Entry::Unbound { aor, contact } => rows
-            .prepare_cached("DELETE FROM bindings WHERE aor = ?1 AND contact = ?2")?
-            .execute([aor, contact])
+        Entry::Unbound { aor, contact, reg_id } => rows
+            .prepare_cached("DELETE FROM bindings WHERE aor = ?1 AND contact = ?2 AND reg_id = ?3")?
+            .execute(params![aor, contact, reg_id])
             .map(drop),
         Entry::AgentStatus { agent, status, at } => rows
             .prepare_cached(
@@ -86,8 +86,8 @@ pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
 fn bound(rows: &Connection, binding: &Binding) -> rusqlite::Result<()> {
     rows.prepare_cached(
         "INSERT OR REPLACE INTO bindings
-            (aor, contact, listener, transport, remote, expires, call_id, cseq, user_agent)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            (aor, contact, listener, transport, remote, expires, call_id, cseq, user_agent, path, instance, reg_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         binding.aor,
@@ -99,6 +99,9 @@ fn bound(rows: &Connection, binding: &Binding) -> rusqlite::Result<()> {
         binding.call_id,
         binding.cseq,
         binding.user_agent,
+        binding.path.join("\n"),
+        binding.instance,
+        binding.reg_id,
     ])
     .map(drop)
 }

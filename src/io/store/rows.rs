@@ -260,6 +260,9 @@ pub(super) fn binding(row: &Row<'_>) -> Result<Binding> {
         call_id: row.get("call_id")?,
         cseq: row.get("cseq")?,
         user_agent: row.get("user_agent")?,
+        path: row.get::<_, String>("path")?.lines().map(str::to_owned).collect(),
+        instance: row.get("instance")?,
+        reg_id: row.get("reg_id")?,
     })
 }
 

@@ -12,7 +12,7 @@ use super::error::Error;
 const APPLICATION: i64 = 0x5453_5052;
 
 /// The steps. One that has been released is never changed: add another.
-pub(super) const STEPS: &[&str] = &[FIRST, HEARD];
+pub(super) const STEPS: &[&str] = &[FIRST, HEARD, FLOWS];
 
 const FIRST: &str = "
 CREATE TABLE calls (
@@ -123,6 +123,29 @@ ALTER TABLE recordings ADD COLUMN agent_packets INTEGER;
 ALTER TABLE recordings ADD COLUMN left_out INTEGER;
 ALTER TABLE recordings ADD COLUMN continues TEXT;
 CREATE INDEX recordings_continues ON recordings (continues, armed_at) WHERE continues IS NOT NULL;
+";
+
+/// The way to a phone through proxies, and phones of several flows.
+const FLOWS: &str = "
+CREATE TABLE new_bindings (
+    aor TEXT NOT NULL,
+    contact TEXT NOT NULL,
+    listener INTEGER NOT NULL,
+    transport TEXT NOT NULL,
+    remote TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    call_id TEXT NOT NULL,
+    cseq INTEGER NOT NULL,
+    user_agent TEXT NOT NULL,
+    path TEXT NOT NULL,
+    instance TEXT,
+    reg_id INTEGER NOT NULL,
+    PRIMARY KEY (aor, contact, reg_id)
+) WITHOUT ROWID;
+INSERT INTO new_bindings
+    SELECT aor, contact, listener, transport, remote, expires, call_id, cseq, user_agent, '', NULL, 0 FROM bindings;
+DROP TABLE bindings;
+ALTER TABLE new_bindings RENAME TO bindings;
 ";
 
 /// The schema that `connection` has; an error if it is newer than ours or not ours at all.

@@ -7,6 +7,7 @@ use super::desk::Desk;
 use super::leg::{Leg, LegId, Party};
 use super::{Call, Offer, Stage, TIMER_C};
 use crate::switch::number::Number;
+use crate::switch::registrar::Registrar;
 use crate::switch::routing::Way;
 use crate::switch::settings::{Profile, Settings};
 use crate::wire::flow::{Flow, ListenerId, Transport};
@@ -30,22 +31,13 @@ impl Call {
             None => Address::new(from),
         };
         let to = Address::new(Uri::at_domain(user, &desk.settings.domain));
-        let phones: Vec<(Uri, Flow)> = desk
-            .registrar
-            .of(user)
-            .iter()
-            .map(|bound| (bound.contact.for_request(), bound.binding.flow))
-            .collect();
         self.stage = Stage::Ringing { until: desk.now.instant + ring, offer };
-        for (contact, flow) in phones {
-            self.call_out(
-                desk,
-                Party::User(user.to_owned()),
-                from.clone(),
-                to.clone(),
-                contact,
-                flow,
-            );
+        for mut aims in phones(desk.registrar, user) {
+            let Some(aim) = aims.pop() else { continue };
+            self.call_out(desk, Party::User(user.to_owned()), from.clone(), to.clone(), aim);
+            if !aims.is_empty() {
+                self.other_flows.insert(LegId(self.legs), aims);
+            }
         }
         if self.b.iter().all(Leg::is_leaving) {
             self.unanswered(desk, Status::of(480));
@@ -94,17 +86,25 @@ impl Call {
             transport: gateway.transport,
             remote: gateway.address,
             connection: None,
-            peer: None,
+            peer: trunk.peer,
         };
         let target = at_gateway(&way.number);
-        self.call_out(
-            desk,
-            Party::Trunk(trunk.name.clone()),
-            from,
-            Address::new(target.clone()),
-            target,
-            flow,
-        );
+        let to = Address::new(target.clone());
+        let aim = Aim { target, routes: Vec::new(), flow };
+        self.call_out(desk, Party::Trunk(trunk.name.clone()), from, to, aim);
+        true
+    }
+
+    /// A phone of several flows could not be reached by one of them: it is called by the next (RFC 5626 §5.3). `false`: it has none.
+    pub(super) fn rings_otherwise(&mut self, desk: &mut Desk<'_>, leg: LegId) -> bool {
+        let Some(mut aims) = self.other_flows.remove(&leg) else { return false };
+        let (Stage::Ringing { .. }, Some(aim)) = (&self.stage, aims.pop()) else { return false };
+        let Some(failed) = self.b.iter().find(|b| b.id == leg) else { return false };
+        let (party, from, to) = failed.parties();
+        self.call_out(desk, party, from, to, aim);
+        if !aims.is_empty() {
+            self.other_flows.insert(LegId(self.legs), aims);
+        }
         true
     }
 
@@ -114,26 +114,16 @@ impl Call {
         party: Party,
         from: Address,
         to: Address,
-        target: Uri,
-        flow: Flow,
+        Aim { target, routes, flow }: Aim,
     ) {
         let reach = desk.settings.listener(flow.listener).reach;
         let contact = desk.contact(flow);
         let local = from.tagged(&desk.ids.tag());
         let call_id = desk.ids.call_id();
         let sequence = 1 + desk.ids.word() % 10_000;
-        let dialog = Dialog::calling(
-            &call_id,
-            local,
-            to,
-            target,
-            Vec::new(),
-            flow,
-            reach,
-            contact,
-            sequence,
-        )
-        .with_max_forwards(self.max_forwards);
+        let dialog =
+            Dialog::calling(&call_id, local, to, target, routes, flow, reach, contact, sequence)
+                .with_max_forwards(self.max_forwards);
         self.legs += 1;
         let leg = Leg::calling(desk, self.id, LegId(self.legs), party, dialog, self.a.port);
         self.b.push(leg);
@@ -174,6 +164,33 @@ impl Call {
             self.unanswered(desk, worst);
         }
     }
+}
+
+/// Where an INVITE to a phone or a gateway goes.
+#[derive(Debug)]
+pub(super) struct Aim {
+    target: Uri,
+    routes: Vec<Address>,
+    flow: Flow,
+}
+
+/// The phones of a user that can be reached, each with its flows, the one to try first last: a phone that has registered several flows is
+/// one, and rung by the latest (RFC 5626 §5.3).
+fn phones(registrar: &Registrar, user: &str) -> Vec<Vec<Aim>> {
+    let mut phones: Vec<(Option<&str>, Vec<Aim>)> = Vec::new();
+    for bound in registrar.reachable(user) {
+        let aim = Aim {
+            target: bound.contact.for_request(),
+            routes: bound.path.clone(),
+            flow: bound.binding.flow,
+        };
+        let instance = bound.binding.instance.as_deref();
+        match phones.iter_mut().find(|(known, _)| instance.is_some() && *known == instance) {
+            Some((_, aims)) => aims.push(aim),
+            None => phones.push((instance, vec![aim])),
+        }
+    }
+    phones.into_iter().map(|(_, aims)| aims).collect()
 }
 
 /// The most telling comes first: 6xx, which speaks for the person and not for one phone; then the lowest class, in it what tells

@@ -22,9 +22,11 @@ use crate::wire::flow::Flow;
 use crate::wire::sdp::negotiation::{Agreed, Direction, Session};
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::endpoint::{ClientId, ServerId, is_optional};
+use crate::wire::sip::headers::Address;
 use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::reliable::Receiver;
 use crate::wire::sip::timer::Limits;
+use crate::wire::sip::uri::Uri;
 use asks::{Ask, Request};
 use calling::Fork;
 use early::Early;
@@ -274,6 +276,30 @@ impl Leg {
     /// The far side wants to hear nothing from us: it has put us on hold.
     pub(super) fn holds(&self) -> bool {
         self.agreed().is_some_and(|agreed| agreed.rtp.is_none() || !agreed.direction.sends())
+    }
+
+    /// Where our requests go: where the dialog says, but for a phone whose connection was cut to the one it has registered by since.
+    fn way(&self, desk: &Desk<'_>) -> Flow {
+        self.way_to(desk, self.dialog.target(), self.dialog.flow())
+    }
+
+    fn way_to(&self, desk: &Desk<'_>, target: &Uri, flow: Flow) -> Flow {
+        let since = match &self.party {
+            Party::User(user) => desk.registrar.since(user, target, flow),
+            Party::Trunk(_) => None,
+        };
+        since.unwrap_or(flow)
+    }
+
+    /// Whose leg it is, and From and To of its INVITE as they were before anybody had a tag.
+    pub(super) fn parties(&self) -> (Party, Address, Address) {
+        let (from, to) = self.dialog.parties();
+        let untagged = |address: &Address| {
+            let mut address = address.clone();
+            address.params.remove("tag");
+            address
+        };
+        (self.party.clone(), untagged(from), untagged(to))
     }
 
     fn agreed(&self) -> Option<&Agreed> {

@@ -11,7 +11,7 @@ mod leg;
 mod recorded;
 mod ringing;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use desk::{Desk, News};
@@ -66,6 +66,8 @@ pub(super) struct Call {
     recording: Option<Recording>,
     /// Who holds: (caller, other side), while anybody does.
     hold: Option<(bool, bool)>,
+    /// What is left of the flows to phones that have several, by the leg that tries one.
+    other_flows: BTreeMap<LegId, Vec<fork::Aim>>,
     /// The most telling refusal of the B-legs so far.
     refusal: Option<Status>,
     /// Ways out that were not tried yet.
@@ -168,6 +170,7 @@ impl Call {
             stage: Stage::Opening,
             recording: None,
             hold: None,
+            other_flows: BTreeMap::new(),
             refusal: None,
             ways: VecDeque::new(),
             max_forwards,
@@ -376,7 +379,11 @@ impl Call {
     ) {
         let Some(answering) = self.leg(leg) else { return };
         let outcome = answering.response(desk, client, response, flow);
-        self.outcome(desk, leg, outcome);
+        // Flow Failed (RFC 5626 §11.1): the proxy has lost the phone's connection.
+        let is_lost = response.status() == Some(Status::of(430));
+        if !(is_lost && self.rings_otherwise(desk, leg)) {
+            self.outcome(desk, leg, outcome);
+        }
     }
 
     /// A request of a leg that got no final response.
@@ -389,7 +396,10 @@ impl Call {
     ) {
         let Some(failing) = self.leg(leg) else { return };
         let outcome = failing.failed(desk, client, status);
-        self.outcome(desk, leg, outcome);
+        let is_refused = matches!(outcome, Outcome::Refused(_));
+        if !(is_refused && self.rings_otherwise(desk, leg)) {
+            self.outcome(desk, leg, outcome);
+        }
     }
 
     fn outcome(&mut self, desk: &mut Desk<'_>, leg: LegId, outcome: Outcome) {

@@ -28,6 +28,9 @@ impl Calling {
             call_id: "r".into(),
             cseq: 1,
             user_agent: String::new(),
+            path: Vec::new(),
+            instance: None,
+            reg_id: 0,
         };
         let memory = Memory { bindings: vec![phone], ..Memory::default() };
         let mut calling =

@@ -1,6 +1,7 @@
 //! The door from outside: requests go into a switch, answers come out. Nobody else is there.
 
 mod secure;
+mod ways;
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ struct Office {
     switch: Switch,
     now: Now,
     /// What was sent, and where to.
-    sent: Vec<(std::net::SocketAddr, Message)>,
+    sent: Vec<(Flow, Message)>,
     facts: Vec<Fact>,
     replies: Vec<control::Reply>,
     ports: Vec<PortId>,
@@ -43,6 +44,9 @@ impl Office {
             call_id: "before".into(),
             cseq: 1,
             user_agent: String::new(),
+            path: Vec::new(),
+            instance: None,
+            reg_id: 0,
         };
         let bindings = [("1001", 0), ("1002", 1)].map(binding).into();
         let switch = Switch::new(now, settings, Memory { bindings, ..Memory::default() }, [9; 32]);
@@ -62,7 +66,7 @@ impl Office {
             let news = match output {
                 Output::Transmit(sent) => {
                     let message = Message::parse(&sent.bytes).expect("our own");
-                    self.sent.push((sent.flow.remote, message));
+                    self.sent.push((sent.flow, message));
                     continue;
                 }
                 Output::Media(Command::Open { port, address, .. }) => {

@@ -1,5 +1,9 @@
 //! REGISTERs one after the other, as a proven user sends them.
 
+mod ways;
+
+use std::time::Duration;
+
 use super::*;
 use crate::switch::Output;
 use crate::switch::office::{self, PHONES};
@@ -74,7 +78,7 @@ impl Desk {
                 Output::Store(_, Entry::Bound(binding)) => {
                     entries.push(format!("+ {} {}", binding.aor, binding.contact));
                 }
-                Output::Store(_, Entry::Unbound { aor, contact }) => {
+                Output::Store(_, Entry::Unbound { aor, contact, .. }) => {
                     entries.push(format!("- {aor} {contact}"));
                 }
                 other => panic!("{other:?}"),
@@ -102,6 +106,9 @@ fn bound(aor: &str, contact: &str, expires: crate::utc::Utc) -> Binding {
         call_id: "before".into(),
         cseq: 7,
         user_agent: String::new(),
+        path: Vec::new(),
+        instance: None,
+        reg_id: 0,
     }
 }
 
@@ -267,7 +274,7 @@ fn all_contacts_are_bound_or_none() {
         assert_eq!(desk.contacts(), ["sip:1001@10.0.0.70:5060"], "{bad}");
     }
     let mut desk = Desk::new();
-    let long = format!("Contact: <sip:{}@10.0.0.60>", "1".repeat(LONGEST_CONTACT));
+    let long = format!("Contact: <sip:{}@10.0.0.60>", "1".repeat(asked::LONGEST));
     let answer = desk.register("a", 1, &[DESK_PHONE, &long]);
     assert_eq!((answer.status, desk.contacts().len()), (400, 0));
 }

@@ -18,7 +18,8 @@ const SENT_SINCE: u32 = 10_000;
 pub enum Reach {
     /// RFC 3261 §12.2.1.1: the route set, else the remote target, if it is an address literal; else the flow.
     Contact,
-    /// The flow that the far side last used, at its Contact's port where that names the same host: right behind NAT too.
+    /// The flow that the far side last used, at its Contact's port where that names the same host and no proxy is on the way: right
+    /// behind NAT too.
     Source,
 }
 
@@ -296,6 +297,7 @@ impl Dialog {
             Reach::Source => match self.target.socket_addr() {
                 Some(contact)
                     if self.flow.transport == Transport::Udp
+                        && self.routes.is_empty()
                         && contact.ip() == self.flow.remote.ip() =>
                 {
                     Flow { remote: contact, ..self.flow }
@@ -307,6 +309,16 @@ impl Dialog {
                 flow_to(next, self.flow).unwrap_or(self.flow)
             }
         }
+    }
+
+    /// Our From and the far To.
+    pub fn parties(&self) -> (&Address, &Address) {
+        (&self.local, &self.remote)
+    }
+
+    /// The far Contact.
+    pub fn target(&self) -> &Uri {
+        &self.target
     }
 
     /// Our Contact.

@@ -197,7 +197,7 @@ impl Journal {
                     bindings
                         .insert((binding.aor.clone(), binding.contact.clone()), binding.clone());
                 }
-                Entry::Unbound { aor, contact } => {
+                Entry::Unbound { aor, contact, .. } => {
                     bindings.remove(&(aor.clone(), contact.clone()));
                 }
                 Entry::AgentStatus { agent, status, .. } => {

@@ -13,6 +13,9 @@ fn a_restart_remembers_bindings_agents_and_dialogs() {
         call_id: "a@b".into(),
         cseq: 7,
         user_agent: "Phone/1".into(),
+        path: Vec::new(),
+        instance: None,
+        reg_id: 0,
     };
     let dialog = Remembered {
         call_id: "c@d".into(),
@@ -32,7 +35,7 @@ fn a_restart_remembers_bindings_agents_and_dialogs() {
     let entries = [
         Entry::Bound(binding("sip:1")),
         Entry::Bound(binding("sip:2")),
-        Entry::Unbound { aor: "101".into(), contact: "sip:1".into() },
+        Entry::Unbound { aor: "101".into(), contact: "sip:1".into(), reg_id: 0 },
         status(AgentStatus::Available),
         status(AgentStatus::OnBreak),
         up("t1"),

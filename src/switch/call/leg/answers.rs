@@ -81,7 +81,7 @@ impl Leg {
                 match self.challenged(desk, client, &Method::Bye, response) {
                     Some((name, value)) => {
                         let bye = self.dialog.request(&Method::Bye).header(name, value);
-                        let client = desk.request(self.key(), self.dialog.flow(), bye);
+                        let client = desk.request(self.key(), self.way(desk), bye);
                         self.authorised = Some(client);
                         self.state = State::Leaving { client };
                     }
@@ -97,7 +97,7 @@ impl Leg {
                     && self.dialog.owns(response) =>
             {
                 let ack = self.dialog.ack(response.cseq().number);
-                desk.endpoint.acknowledge(client, self.dialog.flow(), ack);
+                desk.endpoint.acknowledge(client, self.way(desk), ack);
                 Outcome::Nothing
             }
             _ => Outcome::Nothing,

@@ -76,14 +76,14 @@ impl Leg {
         let proven = if proof.is_some() { Proven::Once } else { Proven::NotAsked };
         let dialog = self.dialog_of(early.as_deref());
         let mut request = dialog.request(&what.method);
-        let flow = dialog.flow();
+        let (target, flow) = (dialog.target().clone(), dialog.flow());
         for (name, value) in proof.iter().chain(&what.headers) {
             request = request.header(*name, value);
         }
         if let Some((kind, body)) = &what.body {
             request = request.body(kind, body);
         }
-        let client = desk.request(self.key(), flow, request);
+        let client = desk.request(self.key(), self.way_to(desk, &target, flow), request);
         self.asks.push(Ask { client, early, proven, what });
         client
     }

@@ -61,7 +61,7 @@ impl Leg {
         if let Some((name, value)) = authorization {
             request = request.header(name, value);
         }
-        let client = desk.request(self.key(), self.dialog.flow(), request.body(SDP, &offer));
+        let client = desk.request(self.key(), self.way(desk), request.body(SDP, &offer));
         let give_up = give_up.map(|time| desk.now.instant + time);
         self.state = State::Calling { client, authorised, give_up, forks: Vec::new() };
     }
@@ -193,7 +193,7 @@ impl Leg {
         }
         self.dialog.establish(response, flow);
         let ack = self.dialog.ack(response.cseq().number);
-        desk.endpoint.acknowledge(client, self.dialog.flow(), ack);
+        desk.endpoint.acknowledge(client, self.way(desk), ack);
         self.remember(desk);
         confirmed
     }

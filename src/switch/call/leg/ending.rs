@@ -29,7 +29,7 @@ impl Leg {
         if let Some(reason) = reason {
             request = request.header(Name::Reason, reason);
         }
-        let client = desk.request(self.key(), self.dialog.flow(), request);
+        let client = desk.request(self.key(), self.way(desk), request);
         self.state = State::Leaving { client };
         self.close_port(desk);
     }

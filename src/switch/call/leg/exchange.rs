@@ -28,7 +28,7 @@ impl Leg {
                 // The ACK goes to the new target already (RFC 3261 §12.2.1.2).
                 self.take_target(desk, response, flow);
                 let ack = self.dialog.ack(response.cseq().number);
-                desk.endpoint.acknowledge(client, self.dialog.flow(), ack);
+                desk.endpoint.acknowledge(client, self.way(desk), ack);
                 self.told = direction;
                 let session = self.session.as_mut().expect("an offer was made");
                 if response.body_of(SDP).is_some_and(|answer| session.conclude(answer).is_ok()) {
@@ -103,7 +103,7 @@ impl Leg {
         let request = authorization
             .into_iter()
             .fold(request, |request, (name, value)| request.header(name, value));
-        let client = desk.request(self.key(), self.dialog.flow(), request.body(SDP, &text));
+        let client = desk.request(self.key(), self.way(desk), request.body(SDP, &text));
         self.authorised = is_authorised.then_some(client);
         self.state = State::Up(Exchange::Ours { client, direction, offer });
         client

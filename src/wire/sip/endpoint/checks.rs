@@ -12,6 +12,9 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK,
 /// The extensions that we know: Require may name them, and Supported does.
 const EXTENSIONS: [&str; 2] = [reliable::TAG, timer::TAG];
 
+/// Those that a registrar knows: RFC 3327, RFC 5626.
+const OF_REGISTER: [&str; 4] = [EXTENSIONS[0], EXTENSIONS[1], "path", "outbound"];
+
 /// The Supported header of what begins or answers a call, and of an answer to OPTIONS.
 pub const SUPPORTED: &str = "100rel, timer";
 
@@ -50,7 +53,11 @@ pub(super) fn not_understood(
     request: &Message,
     answer: impl Fn(u16) -> Outgoing,
 ) -> Option<Outgoing> {
-    let known = |tag: &&str| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(tag));
+    let extensions: &[&str] = match request.method() {
+        Some(Method::Register) => &OF_REGISTER,
+        _ => &EXTENSIONS,
+    };
+    let known = |tag: &&str| extensions.iter().any(|known| known.eq_ignore_ascii_case(tag));
     let extensions: Vec<&str> = request
         .tokens(Name::Require)
         .filter(|tag| !known(tag))

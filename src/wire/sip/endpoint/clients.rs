@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::agenda::{Due, Subject};
 use super::{ClientId, Event, Local, Outbox};
 use crate::wire::address::is_host;
-use crate::wire::flow::{Flow, Transport};
+use crate::wire::flow::{Flow, Transmit, Transport};
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::ids::Ids;
 use crate::wire::sip::message::{Message, Method, Status};
@@ -15,6 +15,12 @@ use crate::wire::sip::outgoing::Outgoing;
 use crate::wire::sip::transaction::Fired;
 use crate::wire::sip::transaction::client::Client as Other;
 use crate::wire::sip::transaction::invite_client::{Heard, InviteClient};
+
+/// A longer request does not go by UDP, where a path's MTU is not known (RFC 3261 §18.1.1).
+const LONGEST_DATAGRAM: usize = 1_300;
+/// For so long an address that refused TCP is not asked again, and so many are remembered.
+const DEAF: Duration = Duration::from_secs(600);
+const MOST_DEAF: usize = 1_024;
 
 /// Most forks of one INVITE that are told apart; the 2xx of more are dropped.
 const FORKS: usize = 16;
@@ -32,6 +38,8 @@ pub(super) struct Clients {
     cancels: BTreeMap<u64, Cancel>,
     /// Those without a final answer by where they went, to fail them when that is lost.
     waiting: BTreeSet<(Transport, SocketAddr, u64)>,
+    /// Where TCP was refused, and until when that is believed.
+    deaf: BTreeMap<SocketAddr, Instant>,
 }
 
 #[derive(Debug)]
@@ -40,6 +48,8 @@ struct Client {
     exchange: Exchange,
     /// What may have to be sent again: the request, then the ACK of a refusal.
     bytes: Vec<u8>,
+    /// Of a request that was too long for UDP: how it goes there all the same, should TCP be refused.
+    instead: Option<Box<Transmit>>,
 }
 
 #[derive(Debug)]
@@ -75,8 +85,8 @@ struct Cancel {
 
 impl Clients {
     pub(super) fn new(locals: Vec<Local>, ids: Ids) -> Clients {
-        let (open, cancels, waiting) = Default::default();
-        Clients { locals, ids, open, cancels, waiting }
+        let (open, cancels, waiting, deaf) = Default::default();
+        Clients { locals, ids, open, cancels, waiting, deaf }
     }
 
     pub(super) fn open(&self) -> usize {
@@ -97,6 +107,16 @@ impl Clients {
         };
         let mut bytes = Vec::new();
         request.write(Some(&via), &mut bytes);
+        let mut instead = None;
+        let flow = match self.by_tcp(now, flow, bytes.len()).and_then(|flow| self.via(flow, id)) {
+            None => flow,
+            Some((by_tcp, via)) => {
+                let plain = std::mem::take(&mut bytes);
+                request.write(Some(&via), &mut bytes);
+                instead = Some(Box::new(Transmit { flow, bytes: plain }));
+                by_tcp
+            }
+        };
         out.send(flow, &bytes);
         let exchange = if request.method() == Some(&Method::Invite) {
             let machine = InviteClient::begin(now, flow.transport);
@@ -104,7 +124,7 @@ impl Clients {
         } else {
             Exchange::Other(Other::begin(now, flow.transport))
         };
-        let client = Client { flow, exchange, bytes };
+        let client = Client { flow, exchange, bytes, instead };
         out.agenda.moved(Subject::Client(id), None, client.deadline());
         self.waiting.insert((flow.transport, flow.remote, id));
         self.open.insert(id, client);
@@ -177,6 +197,7 @@ impl Clients {
         }
         let is_invite = response.cseq().method == Method::Invite;
         let Some(client) = self.open.get_mut(&id) else { return };
+        client.instead = None;
         let before = client.deadline();
         let was_waiting = client.is_unanswered();
         let transport = client.flow.transport;
@@ -247,7 +268,7 @@ impl Clients {
 
     /// A connection has ended: what was sent by it may have ended with it. An INVITE that has been answered provisionally arrived; its
     /// final answer takes a new connection (RFC 3261 §18.2.2), and so does its CANCEL, once more if nobody has answered it.
-    pub(super) fn closed(&mut self, flow: Flow, out: &mut Outbox) {
+    pub(super) fn closed(&mut self, now: Instant, flow: Flow, out: &mut Outbox) {
         let (arrived, lost): (Vec<u64>, Vec<u64>) =
             self.waiting_on(flow).into_iter().partition(|id| self.rings(*id));
         for id in arrived {
@@ -259,20 +280,54 @@ impl Clients {
                 out.send(cancel.flow, &cancel.bytes);
             }
         }
-        self.fail_all(lost, out);
+        self.fail_all(now, lost, out);
     }
 
     /// Everything that waits for an answer from there has failed.
-    pub(super) fn unreachable(&mut self, flow: Flow, out: &mut Outbox) {
+    pub(super) fn unreachable(&mut self, now: Instant, flow: Flow, out: &mut Outbox) {
         let lost = self.waiting_on(flow);
-        self.fail_all(lost, out);
+        self.fail_all(now, lost, out);
     }
 
-    fn fail_all(&mut self, lost: Vec<u64>, out: &mut Outbox) {
+    fn fail_all(&mut self, now: Instant, lost: Vec<u64>, out: &mut Outbox) {
         for id in lost {
+            if self.fall_back(now, id, out) {
+                continue;
+            }
             self.fail(id, Status::of(503), out);
             self.cancels.remove(&id);
         }
+    }
+
+    /// TCP instead of UDP, for a request of that length, unless it was refused there not long ago (RFC 3261 §18.1.1).
+    fn by_tcp(&mut self, now: Instant, flow: Flow, length: usize) -> Option<Flow> {
+        if flow.transport != Transport::Udp || length <= LONGEST_DATAGRAM {
+            return None;
+        }
+        self.deaf.retain(|_, until| *until > now);
+        (!self.deaf.contains_key(&flow.remote))
+            .then_some(Flow { transport: Transport::Tcp, ..flow })
+    }
+
+    /// Sends by UDP what TCP was refused for. `false`: it went by nothing else.
+    fn fall_back(&mut self, now: Instant, id: u64, out: &mut Outbox) -> bool {
+        let Some(client) = self.open.get_mut(&id) else { return false };
+        let Some(instead) = client.instead.take() else { return false };
+        let before = client.deadline();
+        self.waiting.remove(&(client.flow.transport, client.flow.remote, id));
+        let Transmit { flow, bytes } = *instead;
+        match &mut client.exchange {
+            Exchange::Invite { machine, .. } => *machine = InviteClient::begin(now, flow.transport),
+            Exchange::Other(machine) => *machine = Other::begin(now, flow.transport),
+        }
+        out.send(flow, &bytes);
+        (client.flow, client.bytes) = (flow, bytes);
+        self.waiting.insert((flow.transport, flow.remote, id));
+        out.agenda.moved(Subject::Client(id), before, client.deadline());
+        if self.deaf.len() < MOST_DEAF {
+            self.deaf.insert(flow.remote, now + DEAF);
+        }
+        true
     }
 
     fn rings(&self, id: u64) -> bool {

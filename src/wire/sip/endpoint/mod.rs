@@ -184,16 +184,16 @@ impl Endpoint {
     }
 
     /// A connection closed or an address turned out to be unreachable: client transactions on it fail with 503, but for an INVITE
-    /// that rings where a connection closed.
-    pub fn flow_event(&mut self, event: flow::Event) {
+    /// that rings where a connection closed, and for what was too long for UDP, which goes by it all the same.
+    pub fn flow_event(&mut self, now: Instant, event: flow::Event) {
         match event {
             flow::Event::Closed(flow) => {
-                self.clients.closed(flow, &mut self.outbox);
+                self.clients.closed(now, flow, &mut self.outbox);
                 if let Some(connection) = flow.connection {
                     self.servers.closed(connection);
                 }
             }
-            flow::Event::Unreachable(flow) => self.clients.unreachable(flow, &mut self.outbox),
+            flow::Event::Unreachable(flow) => self.clients.unreachable(now, flow, &mut self.outbox),
         }
         self.settle();
     }

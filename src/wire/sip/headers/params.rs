@@ -51,6 +51,14 @@ impl Params {
         self.list.push(Param { name, value, quoted });
     }
 
+    /// A value in quotes, as it is written.
+    pub fn quoted(value: &str) -> String {
+        let mut text = String::with_capacity(value.len() + 2);
+        // Writing to a String cannot fail.
+        _ = write_quoted(&mut text, value);
+        text
+    }
+
     /// Takes a parameter out.
     pub fn remove(&mut self, name: &str) {
         if let Some(place) =

@@ -262,10 +262,10 @@ fn a_lost_connection_fails_what_waits_on_it() {
     rig.asks(Method::Options, tcp("192.0.2.1:40000", 4));
     rig.asks(Method::Options, tcp("192.0.2.2:40000", 5));
     rig.sent();
-    rig.endpoint.flow_event(flow::Event::Closed(there));
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
     assert_eq!(told_failed(&mut rig, on_it), 503);
     assert_eq!(rig.endpoint.open(), 2);
-    rig.endpoint.flow_event(flow::Event::Closed(there));
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
     assert!(rig.told().is_empty());
     rig.settles();
 }
@@ -278,7 +278,7 @@ fn a_phone_that_rings_may_answer_by_a_new_connection() {
     let invite = rig.one();
     rig.hears(there, &answer_to(&invite, 180, "x"));
     rig.response();
-    rig.endpoint.flow_event(flow::Event::Closed(there));
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
     assert!(rig.told().is_empty(), "the INVITE has arrived");
     rig.hears(tcp("192.0.2.1:40001", 4), &answer_to(&invite, 200, "x"));
     let (told, answer) = rig.response();
@@ -295,15 +295,15 @@ fn a_phone_that_rings_on_is_cancelled_by_a_new_connection() {
     let invite = rig.one();
     rig.hears(there, &answer_to(&invite, 180, "x"));
     rig.response();
-    rig.endpoint.flow_event(flow::Event::Closed(there));
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
     rig.endpoint.cancel(rig.now, client, None);
     let (to, cancel) = rig.sent_to().remove(0);
     assert!(cancel.starts_with("CANCEL ") && to == anew, "{to:?} {cancel}");
     // It got lost with the connection that it opened.
-    rig.endpoint.flow_event(flow::Event::Closed(tcp("192.0.2.1:40000", 4)));
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(tcp("192.0.2.1:40000", 4)));
     assert_eq!(rig.sent_to(), [(anew, cancel)]);
     // Nobody is there any more.
-    rig.endpoint.flow_event(flow::Event::Unreachable(anew));
+    rig.endpoint.flow_event(rig.now, flow::Event::Unreachable(anew));
     assert_eq!(told_failed(&mut rig, client), 503);
     assert_eq!(rig.endpoint.open(), 0);
     rig.settles();
@@ -317,9 +317,9 @@ fn an_unreachable_address_fails_what_waits_for_it() {
     let options = rig.sent().remove(1);
     rig.hears(phone(), &answer_to(&options, 200, "x"));
     assert_eq!(rig.response().0, answered);
-    rig.endpoint.flow_event(flow::Event::Unreachable(udp("192.0.2.1:5061")));
+    rig.endpoint.flow_event(rig.now, flow::Event::Unreachable(udp("192.0.2.1:5061")));
     assert!(rig.told().is_empty());
-    rig.endpoint.flow_event(flow::Event::Unreachable(phone()));
+    rig.endpoint.flow_event(rig.now, flow::Event::Unreachable(phone()));
     assert_eq!(told_failed(&mut rig, client), 503);
     rig.settles();
 }

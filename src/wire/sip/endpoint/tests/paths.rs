@@ -69,7 +69,7 @@ fn when_the_connection_is_gone_the_answer_takes_a_new_one_to_the_port_of_the_via
     let flow = tcp("192.0.2.1:40000", 7);
     rig.hears(flow, &Ask::new("INVITE").via("SIP/2.0/TCP 10.0.0.1:5070;branch=z9hG4bKx").text());
     let (server, request) = rig.request();
-    rig.endpoint.flow_event(flow::Event::Closed(flow));
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(flow));
     rig.answers(server, &request, 486);
     let (to, _) = rig.sent_to().remove(0);
     assert_eq!(to, Flow { connection: None, ..tcp("192.0.2.1:5070", 0) });
@@ -83,7 +83,7 @@ fn a_sender_that_comes_again_by_a_new_connection_is_answered_there() {
     rig.hears(tcp("192.0.2.1:40000", 7), &text);
     let (server, request) = rig.request();
     rig.hears(tcp("192.0.2.1:40001", 8), &text);
-    rig.endpoint.flow_event(flow::Event::Closed(tcp("192.0.2.1:40000", 7)));
+    rig.endpoint.flow_event(rig.now, flow::Event::Closed(tcp("192.0.2.1:40000", 7)));
     rig.answers(server, &request, 486);
     for (to, _) in rig.sent_to() {
         assert_eq!(to, tcp("192.0.2.1:40001", 8));
@@ -117,5 +117,63 @@ fn nothing_is_sent_to_groups_or_to_nobody() {
         assert!(rig.sent().is_empty());
         assert!(matches!(rig.told()[..], [Event::Failed { client: which, .. }] if which == client));
     }
+    rig.settles();
+}
+
+/// A request of more than so many bytes.
+fn long(method: Method, bytes: usize) -> Outgoing {
+    outgoing(&method).header(Name::Subject, "x".repeat(bytes))
+}
+
+#[test]
+fn what_is_too_long_for_udp_goes_by_tcp_and_by_udp_where_that_is_refused() {
+    let by_tcp = Flow { transport: Transport::Tcp, listener: ListenerId(1), ..phone() };
+    for method in [Method::Invite, Method::Options] {
+        let mut rig = Rig::new();
+        let client = rig.endpoint.request(rig.now, phone(), long(method.clone(), 1_300));
+        let (to, text) = rig.sent_to().remove(0);
+        assert_eq!(to, by_tcp);
+        assert!(header(&text, "Via").starts_with("SIP/2.0/TCP 192.0.2.10:5060;"), "{text}");
+        rig.advance(secs(1));
+        assert_eq!(rig.sent().len(), 0, "TCP repeats nothing");
+
+        rig.endpoint.flow_event(rig.now, flow::Event::Unreachable(by_tcp));
+        let (to, plain) = rig.sent_to().remove(0);
+        assert_eq!((to, plain.replace("/UDP", "/TCP")), (phone(), text));
+        rig.advance(secs(1));
+        assert_eq!(rig.one(), plain, "UDP does");
+        rig.hears(phone(), &answer_to(&plain, 486, "x"));
+        assert_eq!(rig.response().0, client);
+        rig.advance(secs(32));
+        rig.sent();
+
+        // Not long ago TCP was refused there; in ten minutes it is tried again.
+        for (wait, flow) in [(0, phone()), (600, by_tcp)] {
+            rig.advance(secs(wait));
+            rig.endpoint.request(rig.now, phone(), long(Method::Options, 1_300));
+            assert_eq!(rig.sent_to().remove(0).0, flow, "{wait}");
+            rig.advance(secs(64));
+            rig.sent();
+            rig.told();
+        }
+        rig.settles();
+    }
+}
+
+#[test]
+fn what_fits_a_datagram_or_has_been_answered_over_tcp_is_not_sent_otherwise() {
+    let mut rig = Rig::new();
+    rig.endpoint.request(rig.now, phone(), long(Method::Options, 800));
+    assert_eq!(rig.sent_to().remove(0).0, phone());
+    rig.advance(secs(64));
+    rig.sent();
+    rig.told();
+    let client = rig.endpoint.request(rig.now, phone(), long(Method::Invite, 1_300));
+    let (to, text) = rig.sent_to().remove(0);
+    rig.hears(to, &answer_to(&text, 180, "x"));
+    rig.told();
+    rig.endpoint.flow_event(rig.now, flow::Event::Unreachable(to));
+    assert!(matches!(rig.told()[..], [Event::Failed { client: failed, .. }] if failed == client));
+    assert_eq!(rig.sent().len(), 0);
     rig.settles();
 }

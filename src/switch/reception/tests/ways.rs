@@ -1,0 +1,125 @@
+//! Calls to phones behind proxies, with several flows, and by connections that are cut.
+
+use super::*;
+use crate::switch::settings::Listener;
+use crate::wire::flow::{self, ConnectionId, Transport};
+
+const INSTANCE: &str = "+sip.instance=\"<urn:uuid:1>\"";
+
+fn tcp(connection: u64) -> Flow {
+    let remote = format!("192.0.2.77:{}", 40_000 + connection);
+    let connection = Some(ConnectionId(connection));
+    Flow { transport: Transport::Tcp, connection, ..office::flow(2, &remote) }
+}
+
+impl Office {
+    /// Nobody is registered but 1001, by these flows and header lines.
+    fn with_phone(phones: &[(Flow, Vec<String>)]) -> Office {
+        let mut office = Office::with(|settings| {
+            let over_tcp = Listener { transport: Transport::Tcp, ..settings.listeners[0].clone() };
+            settings.listeners.push(over_tcp);
+        });
+        for user in ["1001", "1002"] {
+            let clear =
+                office::register(user, &format!("clear{user}"), 1, &["Contact: *", "Expires: 0"]);
+            office.proves(office::flow(0, PHONES[0]), user, PASSWORD, &clear);
+        }
+        for (number, (flow, lines)) in phones.iter().enumerate() {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let register = office::register("1001", &format!("r{number}"), 1, &lines);
+            assert_eq!(code(&office.proves(*flow, "1001", PASSWORD, &register)), 200);
+        }
+        office.sent();
+        office
+    }
+
+    /// The carrier calls 1001; gives the INVITEs that phones get.
+    fn calls(&mut self, call_id: &str) -> Vec<(Flow, Message)> {
+        self.receive(office::flow(1, CARRIER), &invite("1001", call_id, &[]));
+        self.requests(Method::Invite)
+    }
+
+    fn requests(&mut self, method: Method) -> Vec<(Flow, Message)> {
+        let sent = std::mem::take(&mut self.sent);
+        sent.into_iter().filter(|(_, message)| message.method() == Some(&method)).collect()
+    }
+
+    fn answers(&mut self, (flow, request): &(Flow, Message), status: u16) {
+        let mut bytes = Vec::new();
+        let sdp = "v=0\r\no=- 1 1 IN IP4 10.0.0.50\r\ns=-\r\nc=IN IP4 10.0.0.50\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+        let response = Outgoing::response(Status::of(status), request, Some("phone"))
+            .header(Name::Contact, "<sip:1001@10.0.0.50:5060;transport=tcp>");
+        let response =
+            if status == 200 { response.body("application/sdp", sdp.as_bytes()) } else { response };
+        response.write(None, &mut bytes);
+        self.receive(*flow, std::str::from_utf8(&bytes).expect("UTF-8"));
+    }
+
+    fn cuts(&mut self, flow: Flow) {
+        self.handle(Input::Flow(flow::Event::Closed(flow)));
+    }
+}
+
+fn contact(more: &str) -> String {
+    format!("Contact: <sip:1001@10.0.0.50:5060;transport=tcp>{more}")
+}
+
+#[test]
+fn an_invite_takes_the_path_by_which_the_phone_registered() {
+    let path = "Path: <sip:inner.example;lr>, <sip:edge.example;lr>".to_owned();
+    let edge = office::flow(0, "10.0.0.99:5060");
+    let lines = vec![contact(""), path, "Supported: path".to_owned()];
+    let mut office = Office::with_phone(&[(edge, lines)]);
+    let rung = office.calls("a");
+    assert_eq!(rung.len(), 1);
+    let (flow, invite) = &rung[0];
+    assert_eq!(*flow, edge);
+    let routes: Vec<_> =
+        invite.routes().expect("readable").iter().map(|at| at.uri.to_string()).collect();
+    assert_eq!(routes, ["sip:inner.example;lr", "sip:edge.example;lr"]);
+    assert_eq!(invite.uri().expect("a request").as_str(), "sip:1001@10.0.0.50:5060;transport=tcp");
+}
+
+#[test]
+fn a_phone_of_two_flows_rings_once_and_by_the_other_when_one_fails() {
+    let flow = |number: u64| {
+        let contact = contact(&format!(";{INSTANCE};reg-id={number}"));
+        (tcp(number), vec![contact, "Supported: outbound".to_owned()])
+    };
+    let mut office = Office::with_phone(&[flow(1), flow(2)]);
+    let rung = office.calls("a");
+    assert_eq!(rung.iter().map(|(flow, _)| *flow).collect::<Vec<_>>(), [tcp(2)]);
+    // The connection breaks as the INVITE goes out.
+    office.cuts(tcp(2));
+    let again = office.requests(Method::Invite);
+    assert_eq!(again.iter().map(|(flow, _)| *flow).collect::<Vec<_>>(), [tcp(1)]);
+    assert!(again[0].1.to().tag().is_none());
+    // A proxy that has lost it says 430; that was the last.
+    office.answers(&again[0], 430);
+    let told = office.sent().into_iter().filter_map(|message| message.status()).map(Status::code);
+    assert!(told.max() >= Some(400));
+}
+
+#[test]
+fn who_is_cut_off_is_not_waited_for() {
+    let mut office = Office::with_phone(&[(tcp(1), vec![contact("")])]);
+    office.cuts(tcp(1));
+    assert_eq!(office.gets(office::flow(1, CARRIER), &invite("1001", "a", &[])), 480);
+}
+
+#[test]
+fn a_bye_finds_the_phone_by_the_connection_it_has_registered_by_since() {
+    let mut office = Office::with_phone(&[(tcp(1), vec![contact("")])]);
+    let rung = office.calls("a");
+    assert_eq!(rung[0].0, tcp(1));
+    office.answers(&rung[0], 200);
+    assert_eq!(office.requests(Method::Ack)[0].0, tcp(1));
+    office.cuts(tcp(1));
+    let register = office::register("1001", "again", 1, &[&contact("")]);
+    assert_eq!(code(&office.proves(tcp(2), "1001", PASSWORD, &register)), 200);
+    let call = office.switch.calls.keys().next().expect("it is up").to_string();
+    office.sent();
+    office.handle(Input::Control(control::RequestId(7), control::Request::CallHangup { call }));
+    let byes: Vec<_> = office.requests(Method::Bye).into_iter().map(|(flow, _)| flow).collect();
+    assert!(byes.contains(&tcp(2)), "{byes:?}");
+}
