@@ -12,6 +12,8 @@ mod baresip;
 mod caller;
 #[path = "real/crash.rs"]
 mod crash;
+#[path = "real/extensions.rs"]
+mod extensions;
 #[path = "real/recorded.rs"]
 mod recorded;
 #[path = "real/sipp.rs"]
