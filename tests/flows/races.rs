@@ -220,7 +220,9 @@ fn a_trunk_may_challenge_options_info_and_update_once() {
     let told = north.receives("INVITE");
     north.agrees_to(&told).expects("ACK");
     let again = challenges("OPTIONS");
+    // Whoever wants another proof is there all the same, and is asked again in time.
     north.answers_with(&again, 401, challenge, None).gets_no("OPTIONS", secs(100));
+    challenges("OPTIONS");
     bob.hangs_up();
     let again = challenges("BYE");
     north.answers_to(&again, 200, "OK");

@@ -49,6 +49,9 @@ pub(crate) enum Party {
 /// What a caller is refused with who is hung up on before being answered.
 pub(super) const UNANSWERED: Status = Status::of(480);
 
+/// Most requests inside a dialog that await their answers, for others to be passed on.
+const ASKS: usize = 32;
+
 /// SDP as a Content-Type.
 pub(super) const SDP: &str = "application/sdp";
 
@@ -381,12 +384,21 @@ impl Leg {
 
     /// Checks a request's CSeq (RFC 3261 §12.2.2).
     pub(super) fn accept(&mut self, request: &Message) -> Result<(), Status> {
-        self.dialog_of(request.from().tag()).accept(request)
+        let tag = request.from().tag();
+        match &self.state {
+            // An early dialog that nobody has told us of yet has no order.
+            State::Calling { forks, .. }
+                if !forks.iter().any(|fork| tag.is_some_and(|tag| fork.is_of(tag))) =>
+            {
+                Ok(())
+            }
+            _ => self.dialog_of(tag).accept(request),
+        }
     }
 
-    /// Passes an INFO on, as a request of ours.
+    /// Passes an INFO on, as a request of ours; not to a far side that answers none.
     pub(super) fn inform(&mut self, desk: &mut Desk<'_>, kind: &str, body: &[u8]) {
-        if matches!(self.state, State::Up(_)) {
+        if matches!(self.state, State::Up(_)) && self.asks.len() < ASKS {
             let body = Some((kind.to_owned(), body.to_vec()));
             self.ask(desk, Request { body, ..Request::of(Method::Info) });
         }

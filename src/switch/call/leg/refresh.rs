@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::asks::Request;
+use super::presence::Presence;
 use super::{Exchange, Leg, Outcome, State};
 use crate::switch::call::desk::Desk;
 use crate::wire::flow::Flow;
@@ -165,12 +166,15 @@ impl Leg {
         self.ask(desk, update)
     }
 
-    /// A refresh was sent once more.
+    /// What was asked is asked once more, with a proof.
     pub(super) fn asked_again(&mut self, before: ClientId, again: ClientId) {
         if let Refresh::Asked { client, .. } = &mut self.refresh
             && *client == before
         {
             *client = again;
+        }
+        if self.presence == (Presence::Asked { client: before }) {
+            self.presence = Presence::Asked { client: again };
         }
     }
 
