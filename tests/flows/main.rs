@@ -22,6 +22,10 @@
 //! | queue empty | `calls::a_queue_without_agents_refuses_before_it_costs` |
 //! | who may dial out | `outward::who_dials_what_they_may_not_is_told_and_no_place_is_taken` |
 //! | emergency | `outward::an_emergency_goes_out_when_nothing_else_does` |
+//! | a flow of RFC 3665 | `rfc3665::section_*` |
+//! | PRACK, early media, forks behind a carrier | `reliable` |
+//! | session timers | `refreshes` |
+//! | messages that cross (RFC 5407), failed re-INVITEs (RFC 6141) | `races` |
 //! | anything, in bad weather | `chaos` |
 #![expect(clippy::disallowed_methods, reason = "virtual time begins at some instant")]
 

@@ -38,6 +38,14 @@ fn bob_calls_out(lab: &Lab, headers: &str) -> (Party, Party) {
     (bob, north)
 }
 
+/// Bob is answered, both hear each other, and bob hangs up.
+fn they_talk(lab: &Lab, bob: &Party, north: &Party) {
+    bob.expects("200 OK").acks();
+    hear_each_other(lab, bob, north);
+    bob.hangs_up();
+    north.is_hung_up();
+}
+
 /// The carrier sends early audio, unreliably.
 fn early_audio(north: &Party) {
     north.replies_with(183, "Session Progress", "", Some(north.description("sendrecv")));
@@ -180,10 +188,7 @@ fn an_offer_in_a_prack_is_answered_and_one_out_of_turn_is_not() {
     let answer = bob.pracks(&progress, Some(&bob.description("sendrecv"))).receives("200 OK");
     assert!(has_sdp(&answer), "{}", answer.text());
     north.replies(200, "OK").expects("ACK");
-    bob.expects("200 OK").acks();
-    hear_each_other(&lab, &bob, &north);
-    bob.hangs_up();
-    north.is_hung_up();
+    they_talk(&lab, &bob, &north);
 
     let lab = Lab::new();
     let (bob, north) = bob_calls_out(&lab, MUST);
@@ -247,10 +252,7 @@ fn a_caller_may_change_what_was_agreed_before_the_answer() {
     let answer = bob.asks("UPDATE", "", Some(&sdp)).receives("200 OK");
     assert!(has_sdp(&answer), "{}", answer.text());
     north.replies(200, "OK").expects("ACK");
-    bob.expects("200 OK").acks();
-    hear_each_other(&lab, &bob, &north);
-    bob.hangs_up();
-    north.is_hung_up();
+    they_talk(&lab, &bob, &north);
     assert_ladder!(lab);
 }
 
@@ -334,10 +336,7 @@ fn reliable_responses_of_a_carrier_are_acknowledged_in_order_and_once() {
     // The answer was given; what the 200 says of it counts for nothing.
     let elsewhere = north.description("sendrecv").replace("m=audio 7000", "m=audio 9");
     north.replies_with(200, "OK", "", Some(elsewhere)).expects("ACK");
-    bob.expects("200 OK").acks();
-    hear_each_other(&lab, &bob, &north);
-    bob.hangs_up();
-    north.is_hung_up();
+    they_talk(&lab, &bob, &north);
     assert_ladder!(lab);
 }
 
@@ -349,10 +348,7 @@ fn a_200_without_sdp_is_enough_when_the_answer_came_before_it() {
     let prack = north.receives("PRACK");
     north.answers_to(&prack, 200, "OK");
     north.changes("SIP/2.0 200", without_body).replies(200, "OK").expects("ACK");
-    bob.expects("200 OK").acks();
-    hear_each_other(&lab, &bob, &north);
-    bob.hangs_up();
-    north.is_hung_up();
+    they_talk(&lab, &bob, &north);
 }
 
 #[test]
@@ -382,10 +378,7 @@ fn each_fork_behind_a_carrier_has_its_own_numbers_and_its_own_media() {
     assert!(prack.header("RAck").starts_with("3 "));
     north.answers_to(&prack, 200, "OK");
     north.changes("SIP/2.0 200", without_body).replies(200, "OK").expects("ACK");
-    bob.expects("200 OK").acks();
-    hear_each_other(&lab, &bob, &north);
-    bob.hangs_up();
-    north.is_hung_up();
+    they_talk(&lab, &bob, &north);
     assert_ladder!(lab);
 }
 
@@ -427,10 +420,7 @@ fn a_called_side_may_change_what_was_agreed_before_it_answers() {
     let answer = north.asks("UPDATE", "", Some(&sdp)).receives("200 OK");
     assert!(has_sdp(&answer), "{}", answer.text());
     north.changes("SIP/2.0 200", without_body).replies(200, "OK").expects("ACK");
-    bob.expects("200 OK").acks();
-    hear_each_other(&lab, &bob, &north);
-    bob.hangs_up();
-    north.is_hung_up();
+    they_talk(&lab, &bob, &north);
     assert_ladder!(lab);
 }
 
