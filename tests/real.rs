@@ -14,6 +14,8 @@ mod caller;
 mod crash;
 #[path = "real/recorded.rs"]
 mod recorded;
+#[path = "real/secure.rs"]
+mod secure;
 #[path = "real/sipp.rs"]
 mod sipp;
 #[path = "real/switch.rs"]
