@@ -1,11 +1,12 @@
 //! The event loop: inputs in, outputs out, in batches, on one task.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
+use super::askers::Askers;
 use super::promises::Promises;
 use super::signals::{Signals, Wish};
 use super::{CLOSING, Fault, GOODBYE, facts, renewal};
@@ -17,7 +18,7 @@ use crate::io::relay::Media;
 use crate::io::sockets::{Arrival, Sockets};
 use crate::io::store::{Journal, Report};
 use crate::media;
-use crate::switch::control::{Reply, Request, RequestId};
+use crate::switch::control::{Reply, Request};
 use crate::switch::{Input, Output, Switch};
 use crate::wire::flow::Datagram;
 
@@ -29,8 +30,6 @@ const BACKLOG: usize = 8_192;
 const BATCH: usize = 32;
 /// Other inputs taken in one turn.
 const NEWS: usize = 512;
-/// Replies that admins may be waiting for; their clients are bounded too.
-const REPLIES: usize = 256;
 /// Overload is told once in so long.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
@@ -63,8 +62,7 @@ pub(super) struct Rest {
     backlog: VecDeque<Arrival>,
     /// Taken off a queue by waiting, not handled yet.
     first: Option<First>,
-    replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
-    requests: u64,
+    askers: Askers,
     /// When the world is no longer waited for.
     deadline: Option<Instant>,
     stopped: bool,
@@ -107,7 +105,8 @@ impl Turn {
             tokio::task::yield_now().await;
             return;
         }
-        let due = [self.switch.deadline(), self.rest.deadline].into_iter().flatten().min();
+        let due = [self.switch.deadline(), self.rest.deadline, self.rest.askers.deadline()];
+        let due = due.into_iter().flatten().min();
         let timer = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -212,7 +211,7 @@ impl Turn {
     }
 
     fn take_asks(&mut self) {
-        while self.rest.replies.len() < REPLIES {
+        while self.rest.askers.has_room() {
             let Asked { request, answer } = match self.rest.first.take() {
                 Some(First::Asked(asked)) => asked,
                 other => {
@@ -241,9 +240,7 @@ impl Turn {
             if request == Request::AcceptClock {
                 tracing::warn!(event = "clock_accepted");
             }
-            self.rest.requests += 1;
-            let id = RequestId(self.rest.requests);
-            self.rest.replies.insert(id, answer);
+            let id = self.rest.askers.add(self.clock.now().instant, answer);
             self.handle(Input::Control(id, request));
         }
     }
@@ -262,14 +259,15 @@ impl Turn {
     /// The first time in order; the second time at once.
     fn begin_to_stop(&mut self) {
         if self.rest.deadline.is_some() {
+        self.rest.askers.give_up(now, || self.journal.trouble());
             tracing::warn!(event = "stopped_at_once");
             self.rest.stopped = true;
             return;
         }
         tracing::info!(event = "stopping");
         self.rest.deadline = Some(self.clock.now().instant + GOODBYE);
-        self.rest.requests += 1;
-        self.handle(Input::Control(RequestId(self.rest.requests), Request::Stop));
+        let id = self.rest.askers.number();
+        self.handle(Input::Control(id, Request::Stop));
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -301,10 +299,7 @@ impl Turn {
                     if let Reply::Retention { trouble, .. } = &mut reply {
                         *trouble = self.journal.trouble();
                     }
-                    if let Some(answer) = self.rest.replies.remove(&id) {
-                        // The admin may have gone.
-                        let _ = answer.send(reply);
-                    }
+                    self.rest.askers.answer(id, reply);
                 }
                 Output::Log(fact) => facts::write(&fact),
                 Output::Stopped => self.rest.stopped = true,
