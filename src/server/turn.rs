@@ -10,10 +10,11 @@ use super::askers::Askers;
 use super::promises::Promises;
 use super::signals::{Signals, Wish};
 use super::{CLOSING, Fault, GOODBYE, facts, renewal};
+use crate::io::adoption::Adopted;
 use crate::io::certificates::Certificates;
 use crate::io::clock::Clock;
 use crate::io::control::Asked;
-use crate::io::purge::{Outcome, Purger};
+use crate::io::purge::{self, Outcome, Purger};
 use crate::io::relay::Media;
 use crate::io::sockets::{Arrival, Sockets};
 use crate::io::store::{Journal, Report};
@@ -37,7 +38,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) enum News {
     Store(Report),
-    Purge(Outcome),
+    Purge(purge::Report),
 }
 
 /// Everything that the task owns.
@@ -185,6 +186,9 @@ impl Turn {
                     event
                 }
             };
+            if let media::Event::RecordingFailed { recording, cause: _ } = &event {
+                self.purger.failed(*recording);
+            }
             self.handle(Input::Media(event));
         }
     }
@@ -202,9 +206,14 @@ impl Turn {
             self.handle(match news {
                 News::Store(Report::Stored(entry)) => Input::Stored(entry),
                 News::Store(Report::Found(page)) => Input::Found(page),
-                News::Purge(Outcome::Purged(recording)) => Input::Purged(recording),
-                News::Purge(Outcome::Failed(recording, cause)) => {
+                News::Purge(purge::Report::Done(Outcome::Purged(recording))) => {
+                    Input::Purged(recording)
+                }
+                News::Purge(purge::Report::Done(Outcome::Failed(recording, cause))) => {
                     Input::PurgeFailed(recording, cause)
+                }
+                News::Purge(purge::Report::Adopted(Adopted { recording, sealed, at })) => {
+                    Input::Adopted(recording, sealed, at)
                 }
             });
         }
@@ -250,6 +259,7 @@ impl Turn {
         if self.switch.deadline().is_some_and(|due| due <= now) {
             self.handle(Input::Timeout);
         }
+        self.rest.askers.give_up(now, || self.journal.trouble());
         if self.rest.deadline.is_some_and(|deadline| deadline <= now) {
             tracing::warn!(event = "stopped_late");
             self.rest.stopped = true;
@@ -259,7 +269,6 @@ impl Turn {
     /// The first time in order; the second time at once.
     fn begin_to_stop(&mut self) {
         if self.rest.deadline.is_some() {
-        self.rest.askers.give_up(now, || self.journal.trouble());
             tracing::warn!(event = "stopped_at_once");
             self.rest.stopped = true;
             return;
