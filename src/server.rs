@@ -1,5 +1,6 @@
 //! The running switch: everything opened in order, one task that owns [`Switch`], and everything closed in order.
 
+mod askers;
 mod facts;
 mod promises;
 mod renewal;

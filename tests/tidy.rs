@@ -198,6 +198,24 @@ fn every_dependency_has_a_home() {
 }
 
 #[test]
+fn every_line_of_the_log_names_its_event() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src") {
+        let code = code(&text, false).map(|(_, line)| line).collect::<Vec<_>>().join("\n");
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            for after in code.split(&format!("tracing::{level}!(")).skip(1) {
+                let fields = after.trim_start();
+                if !fields.starts_with("event = ") && !fields.starts_with("security = ") {
+                    let line = fields.lines().next().unwrap_or_default();
+                    wrong.push(format!("{}: {level}: {line}", path.display()));
+                }
+            }
+        }
+    }
+    assert_none(wrong);
+}
+
+#[test]
 fn a_file_opens_with_what_it_is_for() {
     let wrong = sources("src").into_iter().chain(sources("tests"));
     let wrong = wrong.filter(|(_, text)| !text.starts_with("//! "));

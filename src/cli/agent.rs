@@ -92,14 +92,14 @@ mod tests {
             agent: "bob".into(),
             user: "1002".into(),
             status: "on break".into(),
-            state: "waiting".into(),
+            state: "idle".into(),
             registered: false,
             agrees_to_recording: false,
         };
         insta::assert_snapshot!(rows(&[anna(), bob], "none"), @r#"
         AGENT  USER  STATUS     STATE    PHONE           AGREES TO RECORDING
         anna   1001  available  talking  registered      yes
-        bob    1002  on break   waiting  not registered  no
+        bob    1002  on break   idle     not registered  no
         "#);
     }
 }

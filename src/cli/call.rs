@@ -54,10 +54,13 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 Err(failure) if failure.exit() == Exit::NotFound => None,
                 Err(failure) => return Err(failure),
             };
-            let reply = match alive {
-                Some(reply) => reply,
-                None => Reply::Calls { calls: vec![row(&past(context, &call)?)] },
+            let mut calls = match alive {
+                Some(Reply::Calls { calls }) => calls,
+                Some(reply) => return Err(live::unexpected(&reply)),
+                None => vec![row(&past(context, &call)?)],
             };
+            calls.iter_mut().for_each(|row| look_up_recording(context, row));
+            let reply = Reply::Calls { calls };
             live::print(context, &reply, |reply| match reply {
                 Reply::Calls { calls } => {
                     Some(calls.iter().map(one).collect::<Vec<_>>().join("\n\n"))
@@ -67,9 +70,16 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         }
         Verb::Hangup { call } => {
             let said = format!("call {} is ended", output::plain(&call));
-            live::show(context, &Request::CallHangup { call }, |reply| match reply {
+            let request = Request::CallHangup { call: call.clone() };
+            let shown = live::show(context, &request, |reply| match reply {
                 Reply::Done => Some(said),
                 _ => None,
+            });
+            shown.map_err(|failure| match past(context, &call) {
+                Ok(cdr) if failure.exit() == Exit::NotFound => {
+                    Failure::not_found(format!("call {} has ended already", cdr.call))
+                }
+                Ok(_) | Err(_) => failure,
             })
         }
     }
@@ -83,6 +93,16 @@ fn past(context: &Context, id: &str) -> Result<Cdr, Failure> {
         Matches::Many => {
             Err(Failure::new(Exit::Failed, format!("several calls begin with {id:?}")))
         }
+    }
+}
+
+/// What has become of a call's recording, as far as the history knows.
+fn look_up_recording(context: &Context, row: &mut CallRow) {
+    let Some(id) = &row.recording else { return };
+    let found = place::history(context).map(|(_, reader)| reader.recording(id));
+    if let Ok(Ok(Matches::One(recording))) = found {
+        row.recording_state = Some(recording.state().as_str().to_owned());
+        row.recording_cause = recording.cause;
     }
 }
 
@@ -137,7 +157,11 @@ pub(super) fn one(row: &CallRow) -> String {
         ("prompt language", or_dash(row.consent_language.as_deref())),
         ("prompt sha-256", or_dash(row.consent_prompt_sha256.as_deref())),
         ("recording", or_dash(row.recording.as_deref())),
-        ("not recorded because", or_dash(row.unrecorded.as_deref())),
+        ("recording state", or_dash(row.recording_state.as_deref())),
+        (
+            "not recorded because",
+            or_dash(row.unrecorded.as_deref().or(row.recording_cause.as_deref())),
+        ),
     ])
 }
 
@@ -216,8 +240,21 @@ mod tests {
         prompt language       de
         prompt sha-256        ab12
         recording             00000000001b
+        recording state       -
         not recorded because  -
         "#);
+    }
+
+    #[test]
+    fn why_a_recording_failed_is_said_of_its_call() {
+        let failed = CallRow {
+            recording_state: Some("failed".into()),
+            recording_cause: Some("the disk is full".into()),
+            ..row(&cdr())
+        };
+        let shown = one(&failed);
+        let last = "recording             00000000001b\nrecording state       failed\nnot recorded because  the disk is full";
+        assert!(shown.ends_with(last), "{shown}");
     }
 
     #[test]

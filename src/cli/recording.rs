@@ -186,10 +186,20 @@ fn export(
                 recording.recording
             )));
         }
+        (State::Failed, None) => {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "{} failed ({}): what there is of it is finished when the disk has room, and can be copied then",
+                    recording.recording,
+                    or_dash(recording.cause.as_deref())
+                ),
+            ));
+        }
         (_, None) => {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("{} is not sealed", recording.recording),
+                format!("{} is not sealed yet", recording.recording),
             ));
         }
         (_, Some(sha256)) => sha256,

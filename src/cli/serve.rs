@@ -10,7 +10,7 @@ use crate::config::Loaded;
 use crate::io::clock::Clock;
 use crate::io::reconcile::{Look, Report, reconcile};
 use crate::io::store::Reader;
-use crate::io::{folder, log, process};
+use crate::io::{folder, log, process, wav};
 use crate::server::{Options, Running, Server, StartError};
 use crate::switch::settings::{Listener, Profile};
 
@@ -61,14 +61,19 @@ fn refused(error: StartError) -> Failure {
 
 fn counts(loaded: &Loaded) -> String {
     let settings = &loaded.settings;
-    format!(
-        "{} users, {} agents, {} queues, {} trunks, {} routes",
-        settings.users.len(),
-        settings.agents.len(),
-        settings.queues.len(),
-        settings.trunks.len(),
-        settings.routes.len()
-    )
+    [
+        (settings.users.len(), "user"),
+        (settings.agents.len(), "agent"),
+        (settings.queues.len(), "queue"),
+        (settings.trunks.len(), "trunk"),
+        (settings.routes.len(), "route"),
+    ]
+    .map(|(count, noun)| counted(count, noun))
+    .join(", ")
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// What listens where, what the last run left, what to do next.
@@ -78,19 +83,17 @@ fn greeting(running: &Running, counts: &str, locked_out: bool) -> String {
         let _ = writeln!(text, "  {whose:<10} {}", addresses(running.listeners(), profile));
     }
     let _ = writeln!(text, "  recordings {}", running.recordings().display());
-    if folder::free(running.recordings()).is_ok_and(|free| free < SCARCE) {
-        let _ = writeln!(
-            text,
-            "  the disk of the recordings is full: calls are served and not recorded; see tonspur retention run --dry-run"
-        );
+    if let Some(warning) = folder::free(running.recordings()).ok().and_then(scarce) {
+        let _ = writeln!(text, "  {warning}; see tonspur retention run --dry-run");
     }
     let interrupted = running.interrupted();
     if interrupted.calls > 0 {
         let (finished, lost) = (interrupted.finished.len(), interrupted.lost.len());
         let _ = writeln!(
             text,
-            "  after the last run ended badly: {} calls marked interrupted, {finished} recordings finished, {lost} without audio",
-            interrupted.calls
+            "  after the last run ended badly: {} marked interrupted, {} finished, {lost} without audio",
+            counted(interrupted.calls, "call"),
+            counted(finished, "recording")
         );
     }
     if let Some(copy) = running.copy() {
@@ -110,6 +113,22 @@ fn greeting(running: &Running, counts: &str, locked_out: bool) -> String {
     };
     let _ = write!(text, "  next       {next}");
     text
+}
+
+/// What is to be said of so many free bytes, if anything.
+fn scarce(free: u64) -> Option<String> {
+    const MIB: u64 = 1 << 20;
+    let (least, enough) = (wav::LEAST_FREE / MIB, wav::ENOUGH_FREE / MIB);
+    match free {
+        SCARCE.. => None,
+        wav::LEAST_FREE.. => Some(format!(
+            "the disk of the recordings is almost full: {} MiB free, and below {least} MiB calls are served and not recorded",
+            free / MIB
+        )),
+        _ => Some(format!(
+            "the disk of the recordings is full: calls are served and not recorded until {enough} MiB are free"
+        )),
+    }
 }
 
 fn addresses(listeners: &[Listener], profile: Profile) -> String {
@@ -151,4 +170,26 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}: tonspur recording check"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_not_called_many() {
+        assert_eq!(counted(1, "queue"), "1 queue");
+        assert_eq!([0, 2].map(|count| counted(count, "trunk")), ["0 trunks", "2 trunks"]);
+    }
+
+    #[test]
+    fn a_disk_is_called_full_when_calls_are_not_recorded_and_not_before() {
+        assert_eq!(scarce(SCARCE), None);
+        let almost = scarce(150 << 20).expect("a warning");
+        assert!(almost.contains("almost full: 150 MiB free"), "{almost}");
+        assert!(almost.contains("below 8 MiB"), "{almost}");
+        assert!(scarce(wav::LEAST_FREE).expect("a warning").contains("almost full: 8 MiB"));
+        let full = scarce(wav::LEAST_FREE - 1).expect("a warning");
+        assert!(full.contains("is full") && full.contains("until 16 MiB are free"), "{full}");
+    }
 }

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, StatVfs};
 
 /// A folder, by a descriptor: it stays the same folder whatever is renamed above it.
 #[derive(Debug)]
@@ -122,6 +122,16 @@ impl Folder {
         Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
+    #[cfg(test)]
+    pub(super) fn inode(&self) -> io::Result<u64> {
+        Ok(rustix::fs::fstat(&self.0)?.st_ino)
+    }
+
+    /// Bytes that may still be written to its file system.
+    pub fn free(&self) -> io::Result<u64> {
+        Ok(room(rustix::fs::fstatvfs(&self.0)?))
+    }
+
     /// Removes a file of this folder.
     pub fn remove_file(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.0, plain(name)?, AtFlags::empty())?)
@@ -213,8 +223,12 @@ pub fn create_private(path: &Path, ours: impl Fn(&str) -> bool) -> io::Result<()
 
 /// Bytes that may still be written to the file system of `path`.
 pub fn free(path: &Path) -> io::Result<u64> {
-    let room = rustix::fs::statvfs(path)?;
-    Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    Ok(room(rustix::fs::statvfs(path)?))
+}
+
+/// A file system that does not count its blocks has enough of them.
+fn room(of: StatVfs) -> u64 {
+    if of.f_blocks == 0 { u64::MAX } else { of.f_bavail.saturating_mul(of.f_frsize) }
 }
 
 /// One component, not a way.

@@ -1,5 +1,6 @@
 //! The only room that may block, sleep, spawn, or fail because of the world.
 
+pub mod adoption;
 pub mod certificates;
 pub mod clock;
 pub mod control;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::clock::Clock;
 use super::purge::{self, Outcome};
-use super::store::{Error, Store};
+use super::store::{DATABASE, Error, Store};
 use crate::switch::control::{Reply, RequestId};
 use crate::switch::journal::EntryId;
 use crate::switch::retention::Retention;
@@ -64,6 +64,10 @@ fn ask(
     calendar: Calendar,
     question: impl Fn(&mut Retention, Now),
 ) -> Result<Reply, Error> {
+    // A database is not made to find nothing in it: the state folder may be mistyped.
+    if !state.join(DATABASE).exists() {
+        return Err(Error::Missing(state.join(DATABASE)));
+    }
     let now = clock.now();
     let opened = Store::open(state, recordings, now.utc)?;
     let ran = match calendar {
@@ -298,6 +302,15 @@ mod tests {
         assert!(matches!(office.run(Calendar::Checked), Reply::Refused { .. }));
         assert!(office.file(SHORT).exists());
         assert_eq!(office.run(Calendar::Vouched), purged(&[SHORT, LONG]));
+    }
+
+    #[test]
+    fn where_no_database_is_none_is_made() {
+        let office = Office::new();
+        let elsewhere = office.place.path().join("elsewhere");
+        let refused = run(&elsewhere, office.place.path(), &office.clock, Calendar::Checked);
+        assert!(matches!(refused, Err(Error::Missing(_))), "{refused:?}");
+        assert!(!elsewhere.exists());
     }
 
     #[test]

@@ -49,7 +49,12 @@ pub fn places(folder: &Path) -> Result<(PathBuf, PathBuf), Vec<Error>> {
     let mut found = Found::default();
     let path = folder.join(config::NODE);
     match fs::symlink_metadata(&path) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+        // That it is missing is said of a folder that is there.
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            if let Err(why) = fs::read_dir(folder) {
+                found.unreadable(folder, None, &why);
+            }
+        }
         Ok(_) | Err(_) => found.file(&path, config::NODE.to_owned()),
     }
     if !found.errors.is_empty() {
@@ -84,10 +89,7 @@ impl Found {
     fn folder(&mut self, folder: &Path, inside: Option<&str>) {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(why) => {
-                let name = inside.map_or_else(|| folder.display().to_string(), str::to_owned);
-                return self.error(&name, format!("the folder cannot be read: {why}"));
-            }
+            Err(why) => return self.unreadable(folder, inside, &why),
         };
         for entry in entries {
             let name = match &entry {
@@ -115,6 +117,11 @@ impl Found {
                 self.passed_over(place, "it is not read: its name does not end in .toml");
             }
         }
+    }
+
+    fn unreadable(&mut self, folder: &Path, inside: Option<&str>, why: &io::Error) {
+        let name = inside.map_or_else(|| folder.display().to_string(), str::to_owned);
+        self.error(&name, format!("the folder cannot be read: {why}"));
     }
 
     fn file(&mut self, path: &Path, place: String) {

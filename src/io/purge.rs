@@ -1,17 +1,22 @@
-//! Carries out a purge order: unlinks the recording, has that reach the disk, and clears away the folder of a day that is empty.
+//! Carries out a purge order: unlinks the recording, has that reach the disk, and clears away the folder of a day that is empty. The
+//! thread that does so also finishes what is left of failed recordings: so no file is finished while it is deleted.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use super::adoption::{Adopted, Adoption};
 use super::clock::Clock;
 use super::folder::{Folder, Kind};
 use crate::media::RecordingId;
 use crate::switch::retention::PurgeOrder;
 use crate::utc::Utc;
+
+/// Whether what is left of failed recordings can be finished is looked at this often.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What became of an order.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -64,31 +69,82 @@ pub fn carry_out(recordings: &Path, order: PurgeOrder, today: Utc) -> Outcome {
 /// A thread that carries out orders, one after the other, so that a slow disk stops nobody.
 #[derive(Debug)]
 pub struct Purger {
-    orders: mpsc::Sender<PurgeOrder>,
+    errands: mpsc::Sender<Errand>,
+}
+
+#[derive(Debug)]
+enum Errand {
+    Purge(PurgeOrder),
+    Failed(RecordingId),
+}
+
+/// What the thread tells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// What became of an order.
+    Done(Outcome),
+    /// A failed recording is whole after all, as far as there is anything of it.
+    Adopted(Adopted),
 }
 
 impl Purger {
-    /// Starts the thread; it ends when the `Purger` is dropped and its orders are done. `tell` is called on it, once an order.
+    /// Starts the thread; it ends when the `Purger` is dropped and its orders are done. `tell` is called on it, once an order, and for
+    /// what is left of recordings that failed.
     pub fn start(
         recordings: PathBuf,
+        state: PathBuf,
         clock: Clock,
-        tell: impl Fn(Outcome) + Send + 'static,
+        tell: impl Fn(Report) + Send + 'static,
     ) -> io::Result<Purger> {
-        let (orders, given) = mpsc::channel::<PurgeOrder>();
-        thread::Builder::new().name("purge".into()).spawn(move || {
-            for order in given {
-                tell(carry_out(&recordings, order, clock.now().utc));
-            }
-        })?;
-        Ok(Purger { orders })
+        let (errands, given) = mpsc::channel();
+        let work = move || run(&recordings, state, &clock, &given, &tell);
+        thread::Builder::new().name("purge".into()).spawn(work)?;
+        Ok(Purger { errands })
+    }
+
+    /// A recording has failed: what is left of it is finished when it can be.
+    pub fn failed(&self, recording: RecordingId) {
+        // If the thread is gone, the next start does it.
+        let _ = self.errands.send(Errand::Failed(recording));
     }
 
     /// Hands an order over. There are never more than a page of them.
     pub fn order(&self, order: PurgeOrder) {
         let recording = order.recording();
-        if self.orders.send(order).is_err() {
+        if self.errands.send(Errand::Purge(order)).is_err() {
             // The thread panicked; the intent is in the store and the next start finishes it.
             tracing::error!(event = "thread_panicked", thread = "purge", %recording);
+        }
+    }
+}
+
+fn run(
+    recordings: &Path,
+    state: PathBuf,
+    clock: &Clock,
+    given: &mpsc::Receiver<Errand>,
+    tell: &impl Fn(Report),
+) {
+    let mut adoption = Adoption::new(recordings.to_owned(), state);
+    let mut look = clock.now().instant;
+    loop {
+        let errand = if adoption.is_idle() {
+            given.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            given.recv_timeout(look.saturating_duration_since(clock.now().instant))
+        };
+        let now = clock.now();
+        match errand {
+            Ok(Errand::Purge(order)) => {
+                tell(Report::Done(carry_out(recordings, order, now.utc)));
+            }
+            Ok(Errand::Failed(recording)) => adoption.remember(recording),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if look <= now.instant {
+            adoption.look(now.utc, |adopted| tell(Report::Adopted(adopted)));
+            look = now.instant + LOOK;
         }
     }
 }

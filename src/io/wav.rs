@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "recordings are files")]
 
 mod listening;
+mod room;
 mod sealing;
 mod waiting;
 mod writers;
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::folder::{Folder, Kind};
 use crate::media::{Samples, Sealed};
+pub use room::{ENOUGH_FREE, LEAST_FREE};
 pub use writers::Writers;
 
 /// Left is the customer, right our side.

@@ -1,22 +1,22 @@
 //! A small SIP phone for the demo and the lab. It reads with `rsip` and with its own eyes, writes plain text, and shares nothing with
 //! `wire`: a mistake of ours cannot cancel itself out. Sans-IO: time and seed are arguments, packets go in and come out.
 
+mod dialog;
 mod ladder;
 mod message;
+mod repeats;
 mod sound;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use dialog::Dialog;
 pub use ladder::{Ladder, Rung};
 pub use message::Received;
 use message::{Challenge, authorization};
+use repeats::{Key, Kind, Repeats};
 pub use sound::{Voice, linear, mu_law, tone_level};
-
-/// RFC 3261 §17.1.1.1.
-const T1: Duration = Duration::from_millis(500);
-const T2: Duration = Duration::from_secs(4);
 
 /// A packet to send.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -64,37 +64,6 @@ impl Manners {
     pub const POLITE: Manners = Manners { repeats: true, polite: true, answers_after: None };
 }
 
-/// A message to be repeated until it is answered.
-#[derive(Debug)]
-struct Pending {
-    packet: Packet,
-    /// Call-ID, CSeq number and method that stop it.
-    key: (String, u32, String),
-    /// A 2xx to INVITE, stopped by its ACK, as opposed to a request, stopped by a response.
-    is_answer: bool,
-    due: Instant,
-    gap: Duration,
-    until: Instant,
-}
-
-/// The dialog the phone is in, or was in last.
-#[derive(Clone, Debug, Default)]
-struct Dialog {
-    call_id: String,
-    /// Our From or To, with tag.
-    local: String,
-    remote: String,
-    target: String,
-    routes: Vec<String>,
-    cseq: u32,
-    /// CSeq number and top Via of their last request.
-    heard: Option<(u32, String)>,
-    /// The branch, CSeq number and Request-URI of our last INVITE, for ACK and CANCEL.
-    invite: Option<(String, u32, String)>,
-    /// The last RAck.
-    acknowledged: String,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Phone {
@@ -108,7 +77,7 @@ pub struct Phone {
     register: (String, u32),
     outbox: VecDeque<Packet>,
     inbox: VecDeque<Received>,
-    pending: Vec<Pending>,
+    repeats: Repeats,
     answered: VecDeque<(String, Vec<u8>)>,
     /// What it says and hears.
     pub voice: Voice,
@@ -128,7 +97,7 @@ impl Phone {
             register: (String::new(), 0),
             outbox: VecDeque::new(),
             inbox: VecDeque::new(),
-            pending: Vec::new(),
+            repeats: Repeats::default(),
             answered: VecDeque::new(),
             voice,
         }
@@ -213,14 +182,12 @@ impl Phone {
     /// The same with our audio `sendrecv`, `sendonly`, `recvonly` or `inactive`.
     pub fn invite_with(&mut self, now: Instant, number: &str, direction: &str) {
         let Identity { user, domain, proxy, .. } = self.identity.clone();
-        self.dialog = Dialog {
-            call_id: self.number(),
-            local: format!("<sip:{user}@{domain}>;tag={}", self.number()),
-            remote: format!("<sip:{number}@{proxy}>"),
-            target: format!("sip:{number}@{proxy}"),
-            cseq: 0,
-            ..Dialog::default()
-        };
+        self.dialog = Dialog::calling(
+            self.number(),
+            format!("<sip:{user}@{domain}>;tag={}", self.number()),
+            format!("<sip:{number}@{proxy}>"),
+            format!("sip:{number}@{proxy}"),
+        );
         let sdp = self.description(direction);
         self.send_invite(now, Some(sdp), None);
     }
@@ -254,7 +221,7 @@ impl Phone {
     /// ACK of a 2xx.
     pub fn ack(&mut self, now: Instant) {
         let Some((_, cseq, _)) = self.dialog.invite.clone() else { return };
-        let headers = self.dialog_headers_of("ACK", cseq);
+        let headers = self.dialog.headers("ACK", cseq);
         let uri = self.dialog.target.clone();
         self.request(now, "ACK", &uri, &headers, None, None);
     }
@@ -267,7 +234,7 @@ impl Phone {
     /// The same with more header lines.
     pub fn cancel_because(&mut self, now: Instant, headers: &str) {
         let Some((branch, cseq, uri)) = self.dialog.invite.clone() else { return };
-        let headers = format!("{}{headers}", self.dialog_headers_of("CANCEL", cseq));
+        let headers = format!("{}{headers}", self.dialog.headers("CANCEL", cseq));
         let key = (self.dialog.call_id.clone(), cseq, "CANCEL".to_owned());
         self.request_in(now, &branch, "CANCEL", &uri, &headers, None, Some(key));
     }
@@ -343,15 +310,7 @@ impl Phone {
     }
 
     fn dialog_headers(&self, method: &str) -> String {
-        self.dialog_headers_of(method, self.dialog.cseq)
-    }
-
-    fn dialog_headers_of(&self, method: &str, cseq: u32) -> String {
-        let Dialog { call_id, local, remote, routes, .. } = &self.dialog;
-        let routes: String = routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
-        format!(
-            "{routes}From: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n"
-        )
+        self.dialog.headers(method, self.dialog.cseq)
     }
 
     fn contact(&self) -> String {
@@ -365,7 +324,7 @@ impl Phone {
         uri: &str,
         headers: &str,
         sdp: Option<&str>,
-        key: Option<(String, u32, String)>,
+        key: Option<Key>,
     ) -> String {
         let branch = format!("z9hG4bK{}", self.number());
         self.request_in(now, &branch, method, uri, headers, sdp, key);
@@ -381,7 +340,7 @@ impl Phone {
         uri: &str,
         headers: &str,
         sdp: Option<&str>,
-        key: Option<(String, u32, String)>,
+        key: Option<Key>,
     ) {
         let kind = if sdp.is_some() { "Content-Type: application/sdp\r\n" } else { "" };
         self.send(
@@ -404,7 +363,7 @@ impl Phone {
         branch: &str,
         headers: &str,
         body: &str,
-        key: Option<(String, u32, String)>,
+        key: Option<Key>,
     ) {
         let Identity { sip, proxy, .. } = self.identity;
         let text = format!(
@@ -414,15 +373,7 @@ impl Phone {
         );
         let packet = Packet { from: sip, to: proxy, bytes: text.into_bytes() };
         if let Some(key) = key.filter(|_| self.manners.repeats) {
-            let until = now + 64 * T1;
-            self.pending.push(Pending {
-                packet: packet.clone(),
-                key,
-                is_answer: false,
-                due: now + T1,
-                gap: T1,
-                until,
-            });
+            self.repeats.add(now, Kind::Request, key, packet.clone());
         }
         self.outbox.push_back(packet);
     }
@@ -477,15 +428,7 @@ impl Phone {
             Packet { from: self.identity.sip, to: self.identity.proxy, bytes: text.into_bytes() };
         if status >= 200 && self.manners.repeats && request.method() == Some("INVITE") {
             let key = (request.header("Call-ID").to_owned(), request.cseq(), "ACK".to_owned());
-            let until = now + 64 * T1;
-            self.pending.push(Pending {
-                packet: packet.clone(),
-                key,
-                is_answer: true,
-                due: now + T1,
-                gap: T1,
-                until,
-            });
+            self.repeats.add(now, Kind::Answer, key, packet.clone());
         }
         if status >= 200 {
             let branch = request.header("Via").to_owned();
@@ -533,16 +476,7 @@ impl Phone {
                 return self.outbox.push_back(packet);
             }
         }
-        let key = (message.header("Call-ID").to_owned(), message.cseq());
-        let is_response = message.method().is_none();
-        self.pending.retain(|pending| {
-            let ours = pending.key.0 == key.0 && pending.key.1 == key.1;
-            let stops = match is_response {
-                true => !pending.is_answer && message.cseq_method() == pending.key.2,
-                false => pending.is_answer && message.method() == Some("ACK"),
-            };
-            !(ours && stops)
-        });
+        self.repeats.heard(&message);
         match message.method() {
             Some(_) => self.requested(now, &message),
             None => self.responded(now, &message),
@@ -551,7 +485,7 @@ impl Phone {
     }
 
     fn requested(&mut self, now: Instant, request: &Received) {
-        if self.is_out_of_order(request) {
+        if self.dialog.is_out_of_order(request) {
             return self.respond(now, request, 500, "CSeq Out Of Order", None);
         }
         match request.method() {
@@ -559,15 +493,7 @@ impl Phone {
                 if self.ringing.is_some() {
                     return;
                 }
-                self.dialog = Dialog {
-                    call_id: request.header("Call-ID").to_owned(),
-                    local: String::new(),
-                    remote: request.header("From").to_owned(),
-                    target: request.contact(),
-                    routes: request.all("Record-Route").map(str::to_owned).collect(),
-                    heard: Some((request.cseq(), request.header("Via").to_owned())),
-                    ..Dialog::default()
-                };
+                self.dialog = Dialog::called(request);
                 self.ringing = Some((request.clone(), now));
                 if self.manners.answers_after.is_some() {
                     self.answer(now, 180, "Ringing");
@@ -593,25 +519,6 @@ impl Phone {
         }
     }
 
-    /// Inside the dialog each request has a higher CSeq than the last, but for one that comes again (RFC 3261 §12.2.2).
-    fn is_out_of_order(&mut self, request: &Received) -> bool {
-        let ours = self.dialog.local.split_once(";tag=").map(|(_, tag)| tag);
-        let theirs = request.header("To").split_once(";tag=").map(|(_, tag)| tag);
-        let inside = request.header("Call-ID") == self.dialog.call_id
-            && theirs.is_some()
-            && theirs == ours
-            && !matches!(request.method(), Some("ACK" | "CANCEL"));
-        let this = (request.cseq(), request.header("Via").to_owned());
-        if !inside || self.dialog.heard.as_ref() == Some(&this) {
-            return false;
-        }
-        if self.dialog.heard.as_ref().is_some_and(|(last, _)| this.0 <= *last) {
-            return true;
-        }
-        self.dialog.heard = Some(this);
-        false
-    }
-
     fn responded(&mut self, now: Instant, response: &Received) {
         let status = response.status().unwrap_or_default();
         match response.cseq_method() {
@@ -622,10 +529,7 @@ impl Phone {
             }
             "INVITE" if response.header("Call-ID") == self.dialog.call_id => {
                 if status > 100 && response.header("To").contains(";tag=") && status < 300 {
-                    self.dialog.remote = response.header("To").to_owned();
-                    self.dialog.target = response.contact();
-                    self.dialog.routes = response.all("Record-Route").map(str::to_owned).collect();
-                    self.dialog.routes.reverse();
+                    self.dialog.answered(response);
                 }
                 if status > 100 && status < 300 {
                     self.hear_out(response);
@@ -649,14 +553,9 @@ impl Phone {
         }
     }
 
-    /// The ACK of a refusal belongs to the INVITE's transaction (RFC 3261 §17.1.1.3).
     fn acknowledge_refusal(&mut self, now: Instant, response: &Received) {
         let Some((branch, cseq, uri)) = self.dialog.invite.clone() else { return };
-        let Dialog { call_id, local, .. } = &self.dialog;
-        let headers = format!(
-            "From: {local}\r\nTo: {}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} ACK\r\n",
-            response.header("To")
-        );
+        let headers = self.dialog.acknowledgement(response, cseq);
         self.request_in(now, &branch, "ACK", &uri, &headers, None, None);
     }
 
@@ -666,22 +565,12 @@ impl Phone {
     pub fn deadline(&self) -> Option<Instant> {
         let answer =
             self.ringing.as_ref().and_then(|(_, since)| Some(*since + self.manners.answers_after?));
-        self.pending
-            .iter()
-            .map(|pending| pending.due)
-            .chain(answer)
-            .chain(self.voice.deadline())
-            .min()
+        [self.repeats.deadline(), answer, self.voice.deadline()].into_iter().flatten().min()
     }
 
     /// Repeats, answers and speaks what is due.
     pub fn tick(&mut self, now: Instant) {
-        self.pending.retain(|pending| pending.until > now);
-        for pending in self.pending.iter_mut().filter(|pending| pending.due <= now) {
-            pending.gap = (pending.gap * 2).min(T2);
-            pending.due = now + pending.gap;
-            self.outbox.push_back(pending.packet.clone());
-        }
+        self.outbox.extend(self.repeats.due(now));
         if let (Some((_, since)), Some(after)) = (&self.ringing, self.manners.answers_after)
             && *since + after <= now
         {

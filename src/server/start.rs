@@ -56,9 +56,9 @@ pub(super) fn start(options: Options) -> Result<Running, StartError> {
     let (tell, news) = mpsc::channel(NEWS);
     let purger = {
         let tell = tell.clone();
-        Purger::start(recordings.clone(), clock.clone(), move |outcome| {
+        Purger::start(recordings.clone(), state.clone(), clock.clone(), move |report| {
             // The switch has ended: the next start asks again.
-            let _ = tell.blocking_send(News::Purge(outcome));
+            let _ = tell.blocking_send(News::Purge(report));
         })
         .map_err(StartError::System)?
     };

@@ -1,23 +1,25 @@
 //! The event loop: inputs in, outputs out, in batches, on one task.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 
+use super::askers::Askers;
 use super::promises::Promises;
 use super::signals::{Signals, Wish};
 use super::{CLOSING, Fault, GOODBYE, facts, renewal};
+use crate::io::adoption::Adopted;
 use crate::io::certificates::Certificates;
 use crate::io::clock::Clock;
 use crate::io::control::Asked;
-use crate::io::purge::{Outcome, Purger};
+use crate::io::purge::{self, Outcome, Purger};
 use crate::io::relay::Media;
 use crate::io::sockets::{Arrival, Sockets};
 use crate::io::store::{Journal, Report};
 use crate::media;
-use crate::switch::control::{Reply, Request, RequestId};
+use crate::switch::control::{Reply, Request};
 use crate::switch::{Input, Output, Switch};
 use crate::wire::flow::Datagram;
 
@@ -29,8 +31,6 @@ const BACKLOG: usize = 8_192;
 const BATCH: usize = 32;
 /// Other inputs taken in one turn.
 const NEWS: usize = 512;
-/// Replies that admins may be waiting for; their clients are bounded too.
-const REPLIES: usize = 256;
 /// Overload is told once in so long.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
@@ -38,7 +38,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) enum News {
     Store(Report),
-    Purge(Outcome),
+    Purge(purge::Report),
 }
 
 /// Everything that the task owns.
@@ -63,8 +63,7 @@ pub(super) struct Rest {
     backlog: VecDeque<Arrival>,
     /// Taken off a queue by waiting, not handled yet.
     first: Option<First>,
-    replies: BTreeMap<RequestId, oneshot::Sender<Reply>>,
-    requests: u64,
+    askers: Askers,
     /// When the world is no longer waited for.
     deadline: Option<Instant>,
     stopped: bool,
@@ -107,7 +106,8 @@ impl Turn {
             tokio::task::yield_now().await;
             return;
         }
-        let due = [self.switch.deadline(), self.rest.deadline].into_iter().flatten().min();
+        let due = [self.switch.deadline(), self.rest.deadline, self.rest.askers.deadline()];
+        let due = due.into_iter().flatten().min();
         let timer = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -186,6 +186,9 @@ impl Turn {
                     event
                 }
             };
+            if let media::Event::RecordingFailed { recording, cause: _ } = &event {
+                self.purger.failed(*recording);
+            }
             self.handle(Input::Media(event));
         }
     }
@@ -203,16 +206,21 @@ impl Turn {
             self.handle(match news {
                 News::Store(Report::Stored(entry)) => Input::Stored(entry),
                 News::Store(Report::Found(page)) => Input::Found(page),
-                News::Purge(Outcome::Purged(recording)) => Input::Purged(recording),
-                News::Purge(Outcome::Failed(recording, cause)) => {
+                News::Purge(purge::Report::Done(Outcome::Purged(recording))) => {
+                    Input::Purged(recording)
+                }
+                News::Purge(purge::Report::Done(Outcome::Failed(recording, cause))) => {
                     Input::PurgeFailed(recording, cause)
+                }
+                News::Purge(purge::Report::Adopted(Adopted { recording, sealed, at })) => {
+                    Input::Adopted(recording, sealed, at)
                 }
             });
         }
     }
 
     fn take_asks(&mut self) {
-        while self.rest.replies.len() < REPLIES {
+        while self.rest.askers.has_room() {
             let Asked { request, answer } = match self.rest.first.take() {
                 Some(First::Asked(asked)) => asked,
                 other => {
@@ -241,9 +249,7 @@ impl Turn {
             if request == Request::AcceptClock {
                 tracing::warn!(event = "clock_accepted");
             }
-            self.rest.requests += 1;
-            let id = RequestId(self.rest.requests);
-            self.rest.replies.insert(id, answer);
+            let id = self.rest.askers.add(self.clock.now().instant, answer);
             self.handle(Input::Control(id, request));
         }
     }
@@ -253,6 +259,7 @@ impl Turn {
         if self.switch.deadline().is_some_and(|due| due <= now) {
             self.handle(Input::Timeout);
         }
+        self.rest.askers.give_up(now, || self.journal.trouble());
         if self.rest.deadline.is_some_and(|deadline| deadline <= now) {
             tracing::warn!(event = "stopped_late");
             self.rest.stopped = true;
@@ -268,8 +275,8 @@ impl Turn {
         }
         tracing::info!(event = "stopping");
         self.rest.deadline = Some(self.clock.now().instant + GOODBYE);
-        self.rest.requests += 1;
-        self.handle(Input::Control(RequestId(self.rest.requests), Request::Stop));
+        let id = self.rest.askers.number();
+        self.handle(Input::Control(id, Request::Stop));
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -301,10 +308,7 @@ impl Turn {
                     if let Reply::Retention { trouble, .. } = &mut reply {
                         *trouble = self.journal.trouble();
                     }
-                    if let Some(answer) = self.rest.replies.remove(&id) {
-                        // The admin may have gone.
-                        let _ = answer.send(reply);
-                    }
+                    self.rest.askers.answer(id, reply);
                 }
                 Output::Log(fact) => facts::write(&fact),
                 Output::Stopped => self.rest.stopped = true,

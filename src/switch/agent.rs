@@ -215,7 +215,7 @@ impl Agents {
                 agent: agent.name.clone(),
                 user: agent.user.clone(),
                 status: desk.status.as_str().to_owned(),
-                state: desk.state.as_str().to_owned(),
+                state: desk.state.as_str(desk.status).to_owned(),
                 registered: registered(&agent.user),
                 agrees_to_recording: agent.agrees_to_recording,
             })
@@ -231,9 +231,13 @@ impl State {
         }
     }
 
-    fn as_str(self) -> &'static str {
+    /// The word in replies; only who takes calls waits for one.
+    fn as_str(self, status: AgentStatus) -> &'static str {
         match self {
-            State::Waiting | State::BackOff { .. } => "waiting",
+            State::Waiting | State::BackOff { .. } => match status {
+                AgentStatus::Available => "waiting",
+                AgentStatus::OnBreak | AgentStatus::LoggedOut => "idle",
+            },
             State::Ringing(_) => "ringing",
             State::Talking(_) => "talking",
             State::WrapUp { .. } => "wrap-up",
@@ -347,6 +351,15 @@ mod tests {
         // A private call of the queue's, taken during the notes: its state has no end of its own.
         office.agents.ringing("bob", CallId(3));
         assert_eq!(office.agents.deadline(), None);
+    }
+
+    #[test]
+    fn who_takes_no_calls_waits_for_none() {
+        let waits = |status| State::Waiting.as_str(status);
+        assert_eq!(waits(AgentStatus::Available), "waiting");
+        assert_eq!([AgentStatus::OnBreak, AgentStatus::LoggedOut].map(waits), ["idle"; 2]);
+        // A call that rings or talks goes on.
+        assert_eq!(State::Talking(CALL).as_str(AgentStatus::LoggedOut), "talking");
     }
 
     #[test]

@@ -175,6 +175,9 @@ pub struct CallRow {
     pub consent_prompt_sha256: Option<String>,
     pub consent_language: Option<String>,
     pub recording: Option<String>,
+    /// What has become of the recording, if that was looked up: a word, and why it failed if it did.
+    pub recording_state: Option<String>,
+    pub recording_cause: Option<String>,
     pub unrecorded: Option<String>,
 }
 
@@ -209,6 +212,8 @@ impl CallRow {
             consent_prompt_sha256: consent.map(|consent| consent.prompt_sha256.clone()),
             consent_language: consent.map(|consent| consent.language.clone()),
             recording: cdr.recording.map(|recording| recording.to_string()),
+            recording_state: None,
+            recording_cause: None,
             unrecorded: cdr.unrecorded.clone(),
         }
     }

@@ -71,7 +71,8 @@ pub enum Entry {
         /// When; retention counts from here.
         at: Utc,
     },
-    /// A recording ended badly; what there is of it is adopted by the next start, or by the purge.
+    /// A recording ended badly. What there is of it is finished when the disk takes it, or at the next start, and has a
+    /// [`Entry::Sealed`] then, or it is purged as it is.
     RecordingFailed {
         /// Which.
         recording: RecordingId,
@@ -80,7 +81,7 @@ pub enum Entry {
         /// When.
         at: Utc,
     },
-    /// A recording must not be purged.
+    /// A recording must not be purged; nor those that go on with its conversation while it is held.
     LegalHold {
         /// Which.
         recording: RecordingId,
@@ -331,7 +332,7 @@ pub struct Armed {
     pub policy: String,
     /// How long that policy keeps it, as of now: a later, shorter policy does not reach back.
     pub keep: std::time::Duration,
-    /// The first recording of its conversation, if that got too long for one.
+    /// The first recording of its conversation, if that got too long for one. If any of them is on legal hold, so is this one.
     pub continues: Option<RecordingId>,
     /// When.
     pub at: Utc,

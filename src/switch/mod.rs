@@ -78,6 +78,8 @@ pub enum Input<'a> {
     Purged(RecordingId),
     /// It could not be deleted.
     PurgeFailed(RecordingId, String),
+    /// What was left of a failed recording is whole now; its audio ends there.
+    Adopted(RecordingId, media::Sealed, Utc),
     /// The journal is too far behind to take in new calls: they are put off.
     JournalBehind,
     /// It is not any more.
@@ -215,6 +217,9 @@ impl Switch {
             Input::PurgeFailed(recording, cause) => {
                 self.outbox.log(log::Fact::PurgeFailed { recording, cause: cause.clone() });
                 self.retention.purge_failed(now, recording, cause);
+            }
+            Input::Adopted(recording, sealed, at) => {
+                self.outbox.store(Entry::Sealed { recording, sealed, at });
             }
             Input::JournalBehind => self.endpoint.put_off_calls(),
             Input::JournalCaughtUp => self.endpoint.take_calls(),

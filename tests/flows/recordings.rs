@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tonspur::switch::control::{Reply, Request};
 use tonspur::switch::journal::Entry;
 
 use crate::lab::{Lab, ms, secs};
@@ -96,4 +97,24 @@ fn what_is_too_long_for_one_recording_goes_on_in_others() {
     );
     assert!(armed.iter().all(|one| one.call == armed[0].call));
     assert_eq!(lab.cdrs()[0].recording, Some(first));
+}
+
+#[test]
+fn a_legal_hold_goes_on_with_a_conversation_that_is_too_long_for_one_recording() {
+    let lab = Lab::with(|settings| settings.longest_recording = Duration::from_secs(4));
+    let bob = lab.agent("bob");
+    let caller = lab.carrier("north");
+    caller.invites(SUPPORT).expects("200 OK").acks();
+    caller.hears_prompt("en/consent").presses('1');
+    bob.rings(ms(500)).answers();
+    lab.talk(secs(2));
+    let recording = lab.recordings()[0].id.clone();
+    let reason = "a court asked".to_owned();
+    assert_eq!(lab.asks(Request::LegalHold { recording, reason }), Reply::Done);
+    lab.talk(secs(8));
+    caller.hangs_up();
+    bob.is_hung_up();
+    lab.settles();
+    lab.advance(Duration::from_secs(40 * 86_400));
+    assert_eq!(lab.recordings().len(), 3, "none of them may go");
 }

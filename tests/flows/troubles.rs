@@ -84,6 +84,16 @@ fn a_call_goes_on_when_its_recording_cannot_be_written() {
         assert_eq!(failures.collect::<Vec<_>>(), ["the disk is full"]);
         assert_eq!(lab.recordings().len(), usize::from(in_the_middle), "what there is stays");
         assert_eq!(lab.cdrs()[0].end_cause.as_deref(), Some("caller hung up"));
+
+        // It is whole, as far as it goes, as soon as the disk takes it, and goes when its time is over.
+        lab.mends(Trouble::Recording);
+        lab.adopts();
+        let count =
+            |which: fn(&Entry) -> bool| lab.entries().iter().filter(|one| which(one)).count();
+        let sealed = count(|entry| matches!(entry, Entry::Sealed { .. }));
+        assert_eq!(sealed, usize::from(in_the_middle));
+        lab.advance(secs(31 * 86_400));
+        assert_eq!(count(|entry| matches!(entry, Entry::Purged { .. })), 1);
     }
 }
 

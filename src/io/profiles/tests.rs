@@ -273,3 +273,12 @@ fn where_things_lie_is_not_guessed() {
     let errors = places(nothing.path()).expect_err("nothing there");
     assert!(errors[0].to_string().contains("switch.toml: the file is missing"), "{errors:?}");
 }
+
+#[test]
+fn a_profiles_folder_that_is_not_there_is_named() {
+    let place = tempfile::tempdir().expect("a folder");
+    let nowhere = place.path().join("nowhere");
+    let errors = places(&nowhere).expect_err("not there");
+    let said = errors[0].to_string();
+    assert!(said.contains("nowhere: the folder cannot be read"), "{said}");
+}

@@ -78,7 +78,7 @@ impl Worker {
         let left = self.mailbox.leave(order);
         if self.lives && !left {
             self.lives = false;
-            tracing::error!(ports = self.ports, "a media worker has died, and its ports with it");
+            tracing::error!(event = "thread_panicked", thread = "media", ports = self.ports);
         }
         left
     }
@@ -197,7 +197,7 @@ impl Media {
         self.deliver();
         for thread in self.threads {
             if thread.join().is_err() {
-                tracing::error!("a media worker had panicked");
+                tracing::error!(event = "thread_panicked", thread = "media");
             }
         }
         self.writers.stop();
@@ -233,7 +233,7 @@ impl Front {
                 Event::Opened { port, rtp }
             }
             Err(cause) => {
-                tracing::warn!(%cause, "no media port could be opened");
+                tracing::warn!(event = "media_port_refused", %cause);
                 Event::OpenFailed { port, cause }
             }
         })
@@ -353,7 +353,10 @@ impl Front {
             self.pairs.holds(remote) || bound.any(|bound| self.pairs.holds(bound))
         });
         if ours {
-            tracing::warn!("a far side names one of our own RTP ports; it is sent nothing");
+            tracing::warn!(
+                event = "media_loop",
+                "a far side names one of our own RTP ports; it is sent nothing"
+            );
         }
         let remote = remote.filter(|_| !ours);
         if let Some(known) = self.ports.get_mut(&port) {

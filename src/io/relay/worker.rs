@@ -182,7 +182,7 @@ impl Worker {
             match epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(broken) => {
-                    tracing::error!(%broken, "a media worker cannot wait for packets and ends");
+                    tracing::error!(event = "media_worker_ends", error = %broken, "it cannot wait for packets");
                     return;
                 }
             }
@@ -338,7 +338,7 @@ impl Worker {
     ) {
         for component in [Component::Rtp, Component::Rtcp] {
             if let Err(refused) = watch(pair.of(component), number(place, component)) {
-                tracing::error!(port = port.0, %refused, "a media port will not hear its far side");
+                tracing::error!(event = "media_port_deaf", port = port.0, error = %refused);
             }
         }
         self.sockets.put(place, pair);
@@ -394,7 +394,7 @@ impl Outbox {
             self.backlog.push_back(event);
         } else if !self.full {
             self.full = true;
-            tracing::error!(events = BACKLOG, "the switch takes no media events; they are dropped");
+            tracing::error!(event = "media_events_dropped", waiting = BACKLOG);
         }
     }
 

@@ -193,7 +193,16 @@ fn armed(rows: &Connection, armed: &Armed) -> rusqlite::Result<()> {
         i64::try_from(armed.keep.as_micros()).unwrap_or(i64::MAX).min(315_576_000_000_000_000),
         micros(armed.at),
         armed.continues.map(|first| first.to_string()),
-    ])
+    ])?;
+    let Some(first) = armed.continues else { return Ok(()) };
+    // What the hold is on is the conversation.
+    rows.prepare_cached(
+        "UPDATE recordings SET legal_hold = 1, hold_at = armed_at, hold_reason = held.reason
+         FROM (SELECT hold_reason AS reason FROM recordings
+            WHERE (id = ?2 OR continues = ?2) AND legal_hold = 1 ORDER BY armed_at DESC LIMIT 1) AS held
+         WHERE id = ?1",
+    )?
+    .execute([armed.recording.to_string(), first.to_string()])
     .map(drop)
 }
 

@@ -30,6 +30,8 @@ const COMMIT: usize = 2_000;
 const GATHER: Duration = Duration::from_millis(50);
 /// A failed commit is tried again after so long, doubled up to the second.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// A commit that takes so long is told to whoever asks.
+const HANGS: Duration = Duration::from_secs(5);
 /// A failure that lasts is told again after so long.
 const REMIND: Duration = Duration::from_secs(30);
 
@@ -84,6 +86,8 @@ struct Waiting {
     questions: usize,
     /// Being committed.
     in_flight: usize,
+    /// Since when.
+    since: Option<Instant>,
     /// Why the last try to commit failed, if it did.
     trouble: Option<String>,
     end: End,
@@ -167,9 +171,11 @@ impl Journal {
         self.backlog.lock().len()
     }
 
-    /// Why the database could not be written when it was last tried, if it could not.
+    /// Why the database could not be written when it was last tried, if it could not, or why that takes so long.
     pub fn trouble(&self) -> Option<String> {
-        self.backlog.lock().trouble.clone()
+        let waiting = self.backlog.lock();
+        let hangs = waiting.since.is_some_and(|since| since.elapsed() >= HANGS);
+        waiting.trouble.clone().or_else(|| hangs.then(|| "the disk does not answer".to_owned()))
     }
 
     /// Commits everything appended and ends, within `patience`; what could not be written by then is lost, and counted.
@@ -254,6 +260,7 @@ impl Backlog {
             }
         }
         waiting.in_flight = batch.entries.len();
+        waiting.since = Some(Instant::now());
         Some(batch)
     }
 
@@ -296,6 +303,7 @@ impl Writer {
             {
                 let mut waiting = self.backlog.lock();
                 waiting.in_flight = 0;
+                waiting.since = None;
                 waiting.trouble = None;
             }
             self.forget(&entries);

@@ -22,6 +22,7 @@ pub use error::Error;
 pub use journal::{BACKLOG, Full, Journal, Report, Unwritten};
 pub use reader::{CallFilter, Counts, Matches, Reader, RecordingFilter, RetentionRun};
 pub use recall::{INTERRUPTED, Interrupted};
+pub(super) use reserve::SIZE as RESERVED;
 pub use rows::{Recording, State};
 
 use super::folder::{self, Lock};

@@ -12,7 +12,7 @@ use super::folder;
 /// The file's name in the state folder.
 pub(super) const RESERVE: &str = "reserve";
 /// A thousand pages: orders for several hundred recordings, and what else waits with them.
-const SIZE: u64 = 4 << 20;
+pub(in crate::io) const SIZE: u64 = 4 << 20;
 /// A database is not opened in less: its log and the index of it.
 const NOTHING: u64 = 256 << 10;
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvError};
 use std::sync::{Mutex, PoisonError};
 
+use super::room::Room;
 use super::writing::Ended;
 use super::{Wav, split};
 use crate::io::folder::Folder;
@@ -19,6 +20,7 @@ pub(super) enum Job {
 /// The recordings folder as its writers see it. Folders are made without waiting for the disk: the seal does.
 pub(super) struct Archive {
     root: Folder,
+    room: Room,
     /// Counts files whose folder was made for them.
     made: AtomicU64,
     /// The folder whose way from the root is on the disk, and the count by then.
@@ -27,7 +29,13 @@ pub(super) struct Archive {
 
 impl Archive {
     pub(super) fn new(root: Folder) -> Archive {
-        Archive { root, made: AtomicU64::new(1), secured: Mutex::default() }
+        let room = Room::default();
+        Archive { root, room, made: AtomicU64::new(1), secured: Mutex::default() }
+    }
+
+    /// Whether recordings may be written now.
+    pub(super) fn has_room(&self) -> bool {
+        self.room.is_left_at(&self.root)
     }
 
     pub(super) fn create(&self, path: &str) -> io::Result<Wav> {

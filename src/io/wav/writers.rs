@@ -116,7 +116,7 @@ impl Writers {
         }
         for thread in self.threads {
             if thread.join().is_err() {
-                tracing::error!("a thread that writes recordings had panicked");
+                tracing::error!(event = "thread_panicked", thread = "recordings");
             }
         }
     }
@@ -124,7 +124,7 @@ impl Writers {
     fn order(&self, recording: RecordingId, order: Order) {
         let share = recording.0 % self.orders.len() as u64;
         if self.orders[share as usize].send(order).is_err() {
-            tracing::error!(%recording, "the thread that listens to this recording is gone");
+            tracing::error!(event = "thread_panicked", thread = "listener", %recording);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use super::room;
 use super::sealing::{Archive, Job};
 use super::waiting::Waiting;
 use super::{PIECE, Wav};
@@ -122,15 +123,18 @@ impl Writing {
     }
 
     fn write(&mut self, is_due: impl Fn(RecordingId) -> bool) {
+        // Asked once a turn, which costs a microsecond.
+        let room = self.archive.has_room();
         for (&recording, sheet) in self.sheets.iter_mut().filter(|(id, _)| is_due(**id)) {
-            let written = sheet.write(&self.archive, &mut self.pcm);
+            let written = sheet.write_if(room, &self.archive, &mut self.pcm);
             sheet.trouble.tell(recording, &written, Instant::now());
         }
     }
 
     fn end(&mut self, recording: RecordingId, ended: Ended) {
         let Some(mut sheet) = self.sheets.remove(&recording) else { return };
-        let written = sheet.write(&self.archive, &mut self.pcm);
+        let room = self.archive.has_room();
+        let written = sheet.write_if(room, &self.archive, &mut self.pcm);
         sheet.trouble.tell(recording, &written, Instant::now());
         self.hand_over(match (written, sheet.wav) {
             (Ok(()), Some(wav)) => {
@@ -143,12 +147,16 @@ impl Writing {
 
     fn hand_over(&self, job: Job) {
         if self.jobs.send(job).is_err() {
-            tracing::error!("the threads that seal recordings are gone");
+            tracing::error!(event = "thread_panicked", thread = "sealer");
         }
     }
 }
 
 impl Sheet {
+    fn write_if(&mut self, room: bool, archive: &Archive, pcm: &mut Vec<i16>) -> io::Result<()> {
+        if room { self.write(archive, pcm) } else { Err(room::full()) }
+    }
+
     /// Everything that waits is in the file, and its header says so. After an error all of it is still there for the next try.
     fn write(&mut self, archive: &Archive, pcm: &mut Vec<i16>) -> io::Result<()> {
         let wav = match &mut self.wav {

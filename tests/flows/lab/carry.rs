@@ -147,6 +147,18 @@ impl World {
         None
     }
 
+    /// Finishes what is left of failed recordings, while the switch runs.
+    pub(crate) fn adopt(&mut self) {
+        let armed: Vec<_> = self.armed().map(|armed| (armed.recording, armed.at)).collect();
+        for (recording, at) in armed {
+            let tape = self.tapes.get(recording);
+            if let Some(sealed) = tape.has_failed().then(|| tape.adopt()).flatten() {
+                let at = at.after(sealed.length.duration());
+                self.handle(Input::Adopted(recording, sealed, at));
+            }
+        }
+    }
+
     /// Deletes a file, which needs a committed order.
     pub(super) fn purge(&mut self, recording: RecordingId) {
         if self.troubles.contains(&Trouble::Purging) {

@@ -153,7 +153,17 @@ impl Journal {
         for entry in &self.committed {
             match entry {
                 Entry::Armed(armed) => {
-                    rows.entry(armed.recording).or_default().armed = Some(armed.clone())
+                    // A hold is on the conversation, and goes on with it.
+                    let hold = armed.continues.is_some_and(|first| {
+                        let goes_on = |row: &Row| {
+                            row.armed.as_ref().is_some_and(|before| {
+                                before.recording == first || before.continues == Some(first)
+                            })
+                        };
+                        rows.values().any(|row| row.hold && goes_on(row))
+                    });
+                    let row = rows.entry(armed.recording).or_default();
+                    (row.armed, row.hold) = (Some(armed.clone()), hold);
                 }
                 Entry::Sealed { recording, at, .. } => {
                     let row = rows.entry(*recording).or_default();

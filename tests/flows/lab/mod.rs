@@ -207,6 +207,12 @@ impl Lab {
         self.advance(Duration::ZERO);
     }
 
+    /// The disk takes what is left of failed recordings.
+    pub(crate) fn adopts(&self) {
+        self.world.borrow_mut().adopt();
+        self.settles();
+    }
+
     /// The length of the English notice, in samples.
     pub(crate) fn notice(&self) -> usize {
         let world = self.world.borrow();

@@ -120,7 +120,7 @@ impl World {
         broken
     }
 
-    fn armed(&self) -> impl Iterator<Item = &Armed> {
+    pub(super) fn armed(&self) -> impl Iterator<Item = &Armed> {
         self.journal.entries().filter_map(|entry| match entry {
             Entry::Armed(armed) => Some(armed),
             _ => None,

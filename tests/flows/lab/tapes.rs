@@ -138,6 +138,10 @@ impl Tape {
         Some(Event::Sealed { recording: self.id, sealed })
     }
 
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.end, End::Failed)
+    }
+
     /// What the next start makes of the file; `None` if there is none.
     pub(crate) fn adopt(&mut self) -> Option<Sealed> {
         if !self.recorded || self.purged {

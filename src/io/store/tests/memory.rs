@@ -228,6 +228,38 @@ fn a_purge_order_survives_and_a_legal_hold_takes_it_back() {
 }
 
 #[test]
+fn a_legal_hold_goes_on_with_the_conversation() {
+    let place = Place::new();
+    let follows = |first, id| {
+        let continues = Some(RecordingId(first));
+        Entry::Armed(Armed { continues, at: now().after(DAY), ..armed(id) })
+    };
+    let reason = "court".to_owned();
+    let hold = Entry::LegalHold { recording: RecordingId(1), reason: reason.clone(), at: now() };
+    let release = |id| Entry::Released { recording: RecordingId(id), at: now() };
+    let entries = [Entry::Armed(armed(1)), follows(1, 2), hold, follows(1, 3), follows(1, 4)];
+    let others = [Entry::Armed(armed(6)), follows(6, 7)];
+    place.open().store.write(&[&entries[..], &others].concat()).expect("written");
+    let held = || {
+        let filter = RecordingFilter { legal_hold: true, ..RecordingFilter::default() };
+        let mut found = place.reader().recordings(&filter).expect("read");
+        found.sort_by_key(|row| row.recording);
+        found.into_iter().map(|row| (row.recording.0, row.legal_hold, row.held)).collect::<Vec<_>>()
+    };
+    let since = |at| (Some(reason.clone()), Some(at));
+    let (first, later) = (since(now()), since(now().after(DAY)));
+    let of = |id, (reason, at)| (id, reason, at);
+    assert_eq!(held(), [of(1, first), of(3, later.clone()), of(4, later)]);
+
+    place
+        .open()
+        .store
+        .write(&[release(1), release(3), release(4), follows(1, 5)])
+        .expect("written");
+    assert_eq!(held(), []);
+}
+
+#[test]
 fn a_tombstone_proves_the_deletion_and_names_nobody() {
     let place = Place::new();
     let recording = RecordingId(1);

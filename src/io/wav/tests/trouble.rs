@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::{Condvar, MutexGuard, PoisonError};
 
 use super::*;
+use crate::io::store::RESERVED;
 use crate::io::wav::waiting::MOST;
 
 /// What becomes of writes to a file.
@@ -41,6 +42,51 @@ pub(in crate::io::wav) fn meet(file: &File) -> io::Result<()> {
                 troubles = CHANGED.wait(troubles).unwrap_or_else(PoisonError::into_inner);
             }
         }
+    }
+}
+
+/// Bytes said to be free, and how often that was asked, by the inode of the recordings folder.
+static FREE: std::sync::Mutex<BTreeMap<u64, (u64, usize)>> = std::sync::Mutex::new(BTreeMap::new());
+
+fn disks() -> MutexGuard<'static, BTreeMap<u64, (u64, usize)>> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a test says instead of the file system.
+pub(in crate::io::wav) fn free(root: &Folder) -> Option<u64> {
+    let mut disks = disks();
+    let (free, asked) = disks.get_mut(&root.inode().ok()?)?;
+    *asked += 1;
+    Some(*free)
+}
+
+/// A disk with so much room, until it is dropped.
+struct Disk(u64);
+
+impl Disk {
+    fn with(place: &Place, free: u64) -> Disk {
+        let disk = Disk(std::fs::metadata(place.0.path()).expect("there").ino());
+        disk.has(free);
+        disk
+    }
+
+    fn has(&self, free: u64) {
+        disks().insert(self.0, (free, 0));
+    }
+
+    /// Until it was asked for so many turns.
+    fn is_asked(&self, times: usize) {
+        let started = Instant::now();
+        while disks().get(&self.0).is_some_and(|(_, asked)| *asked < times) {
+            assert!(started.elapsed() < PATIENCE, "the disk is asked {times} times");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        disks().remove(&self.0);
     }
 }
 
@@ -106,6 +152,41 @@ fn a_disk_that_is_full_for_a_while_costs_nothing_that_memory_can_hold() {
         assert_heard(side, after.clone(), 8_000 * sign);
     }
     assert_eq!(sealed.sha256, super::super::digest(&desk.place.whole()).expect("read"));
+    desk.stops();
+}
+
+#[test]
+fn what_the_store_gives_up_on_a_full_disk_is_not_eaten_by_recordings() {
+    let mut desk = Desk::new();
+    let disk = Disk::with(&desk.place, LEAST_FREE);
+    desk.writers.record(RECORDING, PATH.to_owned());
+    let before = desk.talk_now(10, 8_000, -8_000);
+    desk.has_written(before.end);
+    disk.has(0);
+    let during = desk.talk_now(10, 4_000, -4_000);
+    disk.is_asked(1);
+    disk.has(RESERVED);
+    // More turns of 40 ms than the audio takes.
+    disk.is_asked(30);
+    // A recording that begins now is of the same writer, and finds no room either.
+    let other = RecordingId(RECORDING.0 + WRITERS as u64);
+    let (_tap, listener) = tap::tap(Samples(1_600));
+    desk.writers.begin(other, listener, Instant::now());
+    desk.writers.record(other, "2030/01/08/other.wav".to_owned());
+    desk.writers.seal(other, Instant::now());
+    let Event::RecordingFailed { recording, cause } = desk.waits() else { panic!("failed") };
+    assert_eq!(recording, other);
+    assert!(cause.contains("the database"), "{cause}");
+    assert!(!desk.place.0.path().join("2030/01/08").exists());
+    let length = std::fs::metadata(desk.place.part()).expect("there").len();
+    assert!(length < 44 + during.end as u64 * 640, "{length} bytes");
+    disk.has(ENOUGH_FREE);
+    desk.has_written(during.end);
+    desk.writers.seal(RECORDING, Instant::now());
+    let Event::Sealed { sealed, .. } = desk.waits() else { panic!("sealed") };
+    assert_eq!(sealed.gaps, []);
+    let [left, _] = read(&desk.place.whole()).expect("opens");
+    assert_heard(&left, during, 4_000);
     desk.stops();
 }
 
