@@ -14,6 +14,7 @@
 //! | 101 | a fault of ours: please report it |
 
 mod agent;
+mod block;
 mod call;
 mod certificate;
 mod config;
@@ -26,6 +27,7 @@ mod queue;
 mod recording;
 mod registration;
 mod retention;
+mod route;
 mod serve;
 mod trunk;
 mod user;
@@ -74,12 +76,18 @@ enum Command {
     /// Phones that are registered
     #[command(subcommand)]
     Registration(registration::Verb),
+    /// Sources that are not answered, since they guessed passwords or flooded
+    #[command(subcommand)]
+    Block(block::Verb),
     /// Carriers
     #[command(subcommand)]
     Trunk(trunk::Verb),
     /// Certificates of TLS
     #[command(subcommand)]
     Certificate(certificate::Verb),
+    /// From numbers to destinations, as the files say
+    #[command(subcommand)]
+    Route(route::Verb),
     /// Callers who wait, and agents who take them
     #[command(subcommand)]
     Queue(queue::Verb),
@@ -125,6 +133,8 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Registration(verb) => registration::run(context, verb),
         Command::Trunk(verb) => trunk::run(context, verb),
         Command::Certificate(verb) => certificate::run(context, verb),
+        Command::Block(verb) => block::run(context, verb),
+        Command::Route(verb) => route::run(context, verb),
         Command::Queue(verb) => queue::run(context, verb),
         Command::Agent(verb) => agent::run(context, verb),
         Command::Serve(arguments) => serve::run(context, &arguments),
