@@ -138,6 +138,8 @@ pub(super) fn one(row: &CallRow) -> String {
         ("prompt sha-256", or_dash(row.consent_prompt_sha256.as_deref())),
         ("recording", or_dash(row.recording.as_deref())),
         ("not recorded because", or_dash(row.unrecorded.as_deref())),
+        ("transferred to", or_dash(row.transferred_to.as_deref())),
+        ("merged into", or_dash(row.merged_into.as_deref())),
     ])
 }
 
@@ -175,6 +177,8 @@ mod tests {
             }),
             recording: Some(RecordingId(0x2b)),
             unrecorded: None,
+            transferred_to: Some("1002".to_owned().into()),
+            merged_into: None,
         }
     }
 
@@ -217,6 +221,8 @@ mod tests {
         prompt sha-256        ab12
         recording             00000000001b
         not recorded because  -
+        transferred to        1002
+        merged into           -
         "#);
     }
 

@@ -9,10 +9,10 @@ use super::dialing;
 use super::file::{At, Section, Shape};
 use super::findings::Findings;
 use super::folder::{Folder, NODE};
-use super::name;
+use super::{name, park};
 use crate::switch::dialing::Dialing;
 use crate::switch::number::Country;
-use crate::switch::settings::{EarlyMedia, Language, Registrar};
+use crate::switch::settings::{EarlyMedia, Language, Park, Registrar};
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::Algorithm;
 use crate::wire::sip::timer::{Limits, SHORTEST};
@@ -44,6 +44,8 @@ pub(super) struct Node {
     pub(super) country: Option<Country>,
     pub(super) emergency: Vec<String>,
     pub(super) dialing: Dialing,
+    /// With its line.
+    pub(super) park: Option<(Park, u32)>,
 }
 
 impl Default for Node {
@@ -74,6 +76,7 @@ impl Default for Node {
             country: None,
             emergency: Vec::new(),
             dialing: Dialing::default(),
+            park: None,
         }
     }
 }
@@ -97,6 +100,7 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
         put(&mut node.early_media, section.word("early_media", &words).map(|at| at.value));
         numbers(&mut section, &mut node);
         node.dialing = dialing::read(&mut section, folder, &Dialing::default());
+        node.park = park::read(&mut section);
         section.end();
     }
     if node.state.as_os_str().is_empty() {

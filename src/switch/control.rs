@@ -176,6 +176,8 @@ pub struct CallRow {
     pub consent_language: Option<String>,
     pub recording: Option<String>,
     pub unrecorded: Option<String>,
+    pub transferred_to: Option<String>,
+    pub merged_into: Option<String>,
 }
 
 impl CallRow {
@@ -210,6 +212,8 @@ impl CallRow {
             consent_language: consent.map(|consent| consent.language.clone()),
             recording: cdr.recording.map(|recording| recording.to_string()),
             unrecorded: cdr.unrecorded.clone(),
+            transferred_to: cdr.transferred_to.as_ref().map(|number| number.reveal().clone()),
+            merged_into: cdr.merged_into.map(|call| call.to_string()),
         }
     }
 }
