@@ -162,6 +162,8 @@ pub(super) fn one(row: &CallRow) -> String {
             "not recorded because",
             or_dash(row.unrecorded.as_deref().or(row.recording_cause.as_deref())),
         ),
+        ("transferred to", or_dash(row.transferred_to.as_deref())),
+        ("merged into", or_dash(row.merged_into.as_deref())),
     ])
 }
 
@@ -199,6 +201,8 @@ mod tests {
             }),
             recording: Some(RecordingId(0x2b)),
             unrecorded: None,
+            transferred_to: Some("1002".to_owned().into()),
+            merged_into: None,
         }
     }
 
@@ -242,6 +246,8 @@ mod tests {
         recording             00000000001b
         recording state       -
         not recorded because  -
+        transferred to        1002
+        merged into           -
         "#);
     }
 

@@ -10,7 +10,7 @@ use super::{Context, Exit, Failure, place};
 use crate::io::clock::Clock;
 use crate::switch::dialing::{Demand, may_dial};
 use crate::switch::number::{self, Number};
-use crate::switch::routing::{self, Asked, Plan, Target, Verdict};
+use crate::switch::routing::{self, Asked, Feature, Plan, Target, Verdict};
 use crate::switch::settings::{Caller, Destination, NumberPattern, Route, Settings, When};
 use crate::utc::Utc;
 use crate::wire::sip::message::Status;
@@ -314,6 +314,9 @@ fn target(target: &Target) -> String {
         Target::User(user) => format!("user {user}"),
         Target::Queue(queue) => format!("queue {queue}"),
         Target::Trunk { number, .. } => format!("{} outside", number.as_str()),
+        Target::Feature(Feature::PickUp { .. }) => "a call that rings".to_owned(),
+        Target::Feature(Feature::Park(_)) => "a place to park".to_owned(),
+        Target::Feature(Feature::Fetch(slot)) => format!("the call parked in {slot}"),
     }
 }
 

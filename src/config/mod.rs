@@ -14,6 +14,7 @@ mod name;
 mod nearest;
 mod node;
 mod overview;
+mod park;
 mod policies;
 mod queues;
 mod routes;
@@ -83,6 +84,9 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
     let agents = agents::read(&folder, &findings);
     let queues = queues::read(&folder, &findings);
     let trunks = trunks::read(&folder, &listeners.listeners, &node, &findings);
+    if let Some((park, line)) = &node.park {
+        park::check(park, *line, &users, &findings);
+    }
     let routes = routes::read(&folder, &node, &queues, &agents, &trunks.trunks, &findings);
     let mut notes = overview::notes(&users, &agents, &queues, &routes);
     notes.extend(overview::without_emergency(&users, &routes, &node.emergency));
@@ -120,6 +124,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             calls: node.calls,
             session_timers: node.session_timers,
             early_media: node.early_media,
+            park: node.park.map(|(park, _)| park),
         },
         recordings: node.recordings,
         state: node.state,

@@ -9,10 +9,10 @@ use super::dialing;
 use super::file::{At, Section, Shape};
 use super::findings::Findings;
 use super::folder::{Folder, NODE};
-use super::name;
+use super::{name, park};
 use crate::switch::dialing::Dialing;
 use crate::switch::number::Country;
-use crate::switch::settings::{EarlyMedia, Language, Registrar, Source};
+use crate::switch::settings::{EarlyMedia, Language, Park, Registrar, Source};
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::Algorithm;
 use crate::wire::sip::timer::{Limits, SHORTEST};
@@ -45,6 +45,8 @@ pub(super) struct Node {
     pub(super) emergency: Vec<String>,
     pub(super) dialing: Dialing,
     pub(super) trusted: Vec<Source>,
+    /// With its line.
+    pub(super) park: Option<(Park, u32)>,
 }
 
 impl Default for Node {
@@ -76,6 +78,7 @@ impl Default for Node {
             emergency: Vec::new(),
             dialing: Dialing::default(),
             trusted: Vec::new(),
+            park: None,
         }
     }
 }
@@ -102,6 +105,7 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
             node.trusted = list.value.into_iter().map(|at| at.value).collect();
         }
         node.dialing = dialing::read(&mut section, folder, &Dialing::default());
+        node.park = park::read(&mut section);
         section.end();
     }
     if node.state.as_os_str().is_empty() {

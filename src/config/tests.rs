@@ -466,7 +466,7 @@ fn a_user_is_what_the_file_says_and_the_hash_is_for_our_domain() {
         [
             "users/201.toml: `realm` is missing: the `domain` that the password was set for",
             "users/201.toml:2: `caller_id` is a number of 3 to 15 digits, such as `+4930555010`",
-            "users/201.toml:3: unknown key `password`; known: `caller_id`, `dial`, `ha1`, `name`, `realm`, `transport`",
+            "users/201.toml:3: unknown key `password`; known: `caller_id`, `dial`, `ha1`, `name`, `pickup_group`, `realm`, `transport`",
         ]
     );
 }
@@ -619,6 +619,31 @@ fn a_user_whose_hash_is_of_no_use_is_named() {
     assert!(with(&sha256, ""));
     assert!(!with(&md5, ""));
     assert!(!with(&sha256, both) && !with(&md5, both));
+}
+
+#[test]
+fn calls_are_parked_where_no_user_is() {
+    assert_eq!(loaded(&[]).settings.park, None);
+    let node = |park: &str| format!("domain = \"pbx.example\"\ncountry = \"DE\"\npark = {park}\n");
+    let park = loaded(&[("switch.toml", &node("{}"))]).settings.park.expect("a park");
+    assert_eq!((&*park.extension, park.slots), ("700", 701..=720));
+    assert_eq!(park.timeout, Duration::from_secs(120));
+    let user = ("users/703.toml", "");
+    assert_eq!(
+        errors(&[("switch.toml", &node("{}")), user]),
+        ["switch.toml:3: `park` has the number of user 703"]
+    );
+    for wrong in [
+        "{ extension = \"711\", slots = \"711-720\" }",
+        "{ slots = \"720-711\" }",
+        "{ slots = \"99-101\" }",
+        "{ slots = \"0711-0720\" }",
+        "{ slots = \"10000-19999\" }",
+        "{ extension = \"+700\", slots = \"711-720\" }",
+        "{ slots = \"711-720\", timeout = \"1s\" }",
+    ] {
+        assert_eq!(errors(&[("switch.toml", &node(wrong))]).len(), 1, "{wrong}");
+    }
 }
 
 mod routes;

@@ -45,6 +45,8 @@ pub(super) fn read(
             (gateway_of(gateway, folder, listeners, &numbering), line)
         });
         let channels = section.count("channels", 1..=20_000).map_or(30, |at| at.value);
+        // A carrier that may move calls may move them to where they cost (default: it may not).
+        let transfers = section.flag("transfers").is_some_and(|at| at.value);
         let from: Vec<Source> =
             from.into_iter().flat_map(|at| at.value).map(|at| at.value).collect();
         let host = gateway.as_ref().and_then(|(gateway, _)| gateway.as_ref()?.domain.as_deref());
@@ -68,7 +70,8 @@ pub(super) fn read(
         }
         section.end();
         let name = name.to_owned();
-        let trunk = Trunk { name, from, peer, proof, gateway, channels, numbering, dialing };
+        let trunk =
+            Trunk { name, from, peer, proof, gateway, channels, numbering, dialing, transfers };
         trunks.insert(trunk.name.clone(), trunk);
     }
     Trunks { trunks, peers }

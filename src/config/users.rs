@@ -28,6 +28,8 @@ pub(super) fn read(
         let caller_id = section.parsed("caller_id", name::number);
         let words = Transport::ALL.map(|transport| (transport.word(), transport));
         let transport = section.word("transport", &words).map(|at| at.value);
+        let pickup_group =
+            section.parsed("pickup_group", |group| name::check(group).map(|()| group.to_owned()));
         let realm = section.text("realm");
         let ha1 = hashes(&mut section);
         let dialing = dialing::read(&mut section, folder, &node.dialing);
@@ -52,6 +54,7 @@ pub(super) fn read(
             transport,
             caller_id: caller_id.map(|at| Numbering::of(node.country).read(&at.value)),
             dialing,
+            pickup_group: pickup_group.map(|at| at.value),
         };
         users.insert(extension.to_owned(), user);
     }

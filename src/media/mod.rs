@@ -111,7 +111,7 @@ pub enum Repeat {
 pub enum Silence {
     /// A side is on hold.
     Hold,
-    /// Somebody asked (card number, private matter).
+    /// Somebody asked (card number, private matter), or is on the call who may not be recorded.
     Pause,
 }
 
@@ -169,6 +169,20 @@ pub enum Command {
     },
     /// Begins to copy the audio of two bridged ports into bounded memory; nothing reaches the disk before `Record`.
     Tap {
+        /// The recording.
+        recording: RecordingId,
+        /// Left.
+        customer: PortId,
+        /// Right.
+        agent: PortId,
+    },
+    /// Nobody is listened to from now on: what is said is not copied. The recording goes on, and may hear somebody again by `Hear`.
+    Deafen {
+        /// The recording.
+        recording: RecordingId,
+    },
+    /// A recording that goes on copies the audio of these ports from now on.
+    Hear {
         /// The recording.
         recording: RecordingId,
         /// Left.

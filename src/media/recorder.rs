@@ -83,6 +83,13 @@ impl Recorder {
         }
     }
 
+    /// Listens to another tap from now on. What the one before still holds is to be taken first: see [`Recorder::advance`]. That it was
+    /// closed is no loss: whoever closes a tap on purpose says so by a silence.
+    pub fn hear(&mut self, listener: Listener) {
+        self.listener = listener;
+        self.closed = None;
+    }
+
     /// Both sides silent from `now`. Another reason than the present one begins a span of its own.
     pub fn silence(&mut self, now: Instant, reason: Silence) {
         if self.silent && self.silences.last().is_some_and(|&(present, ..)| present == reason) {
@@ -181,6 +188,8 @@ impl Recorder {
     fn drain(&mut self, now: Instant, out: &mut Vec<i16>) {
         match self.listener.is_closed() {
             false => self.open = self.at(now),
+            // Nobody is to be heard: the tap is gone on purpose.
+            true if self.silent => {}
             true => self.closed = self.closed.or(Some(self.at(now))),
         }
         let mut room = [0; LONGEST];

@@ -136,6 +136,8 @@ impl Relay {
             Command::Close { port } => self.close(*port),
             Command::Open { .. }
             | Command::Tap { .. }
+            | Command::Deafen { .. }
+            | Command::Hear { .. }
             | Command::Record { .. }
             | Command::Silence { .. }
             | Command::Unsilence { .. }

@@ -1,11 +1,13 @@
 //! A small SIP phone for the demo and the lab. It reads with `rsip` and with its own eyes, writes plain text, and shares nothing with
 //! `wire`: a mistake of ours cannot cancel itself out. Sans-IO: time and seed are arguments, packets go in and come out.
 
+mod asking;
 mod dialog;
 mod ladder;
 mod message;
 mod repeats;
 mod sound;
+mod transfer;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -71,6 +73,8 @@ pub struct Phone {
     manners: Manners,
     codecs: Vec<u8>,
     numbers: u64,
+    /// Further header lines of the INVITE that begins a dialog.
+    begin_with: String,
     dialog: Dialog,
     /// Their INVITE that has no final answer yet.
     ringing: Option<(Received, Instant)>,
@@ -92,6 +96,7 @@ impl Phone {
             manners,
             codecs: vec![0, 8],
             numbers: seed,
+            begin_with: String::new(),
             dialog: Dialog::default(),
             ringing: None,
             register: (String::new(), 0),
@@ -176,6 +181,7 @@ impl Phone {
 
     /// Calls a number at the switch.
     pub fn invite(&mut self, now: Instant, number: &str) {
+        self.begin_with.clear();
         self.invite_with(now, number, "sendrecv");
     }
 
@@ -212,7 +218,9 @@ impl Phone {
         let proof = challenge
             .map(|challenge| authorization(challenge, "INVITE", &uri, &user, &password))
             .unwrap_or_default();
-        let headers = format!("{}{}{proof}", self.dialog_headers("INVITE"), self.contact());
+        let begins = !self.dialog.remote.contains(";tag=");
+        let more = if begins { self.begin_with.clone() } else { String::new() };
+        let headers = format!("{}{}{proof}{more}", self.dialog_headers("INVITE"), self.contact());
         let key = (self.dialog.call_id.clone(), self.dialog.cseq, "INVITE".to_owned());
         let branch = self.request(now, "INVITE", &uri, &headers, sdp.as_deref(), Some(key));
         self.dialog.invite = Some((branch, self.dialog.cseq, uri));
@@ -243,25 +251,6 @@ impl Phone {
     pub fn bye(&mut self, now: Instant) {
         self.in_dialog(now, "BYE", None);
         self.voice.hang_up();
-    }
-
-    /// A key by INFO.
-    pub fn info(&mut self, now: Instant, digit: char) {
-        self.in_dialog(
-            now,
-            "INFO",
-            Some(("application/dtmf-relay", format!("Signal={digit}\r\nDuration=160\r\n"))),
-        );
-    }
-
-    /// OPTIONS, inside the dialog if there is one.
-    pub fn options(&mut self, now: Instant) {
-        self.in_dialog(now, "OPTIONS", None);
-    }
-
-    /// UPDATE without a body.
-    pub fn update(&mut self, now: Instant) {
-        self.in_dialog(now, "UPDATE", None);
     }
 
     /// Any request inside the dialog, with these header lines, and SDP if there is any.
@@ -512,7 +501,7 @@ impl Phone {
                 self.respond(now, request, 200, "OK", None);
                 self.voice.hang_up();
             }
-            Some("OPTIONS" | "INFO" | "UPDATE" | "PRACK") if self.manners.polite => {
+            Some("OPTIONS" | "INFO" | "UPDATE" | "PRACK" | "NOTIFY") if self.manners.polite => {
                 self.respond(now, request, 200, "OK", None)
             }
             _ => {}

@@ -141,12 +141,32 @@ impl RecordingPermit {
     }
 }
 
-/// Both sides' agreement makes a permit; what is missing says why there is none.
+/// Somebody who is heard on a call, as far as it matters for a recording.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Talker<'a> {
+    /// The caller, and what they answered if they were asked.
+    Caller(Option<&'a ConsentRecord>),
+    /// An agent.
+    Agent(&'a Agent),
+    /// Anybody else: a user who is no agent, somebody outside.
+    Other,
+}
+
+/// Both sides' agreement makes a permit: that of the caller and that of the agent, who are the two that talk. What is missing says why
+/// there is none.
 pub(super) fn permit(
     call: CallId,
-    consent: Option<&ConsentRecord>,
-    agent: Option<&Agent>,
+    talkers: [Talker<'_>; 2],
 ) -> Result<RecordingPermit, &'static str> {
+    let (consent, agent) = match talkers {
+        [Talker::Caller(consent), other] | [other, Talker::Caller(consent)] => match other {
+            Talker::Agent(agent) => (consent, Some(agent)),
+            Talker::Caller(_) | Talker::Other => (consent, None),
+        },
+        [Talker::Agent(_) | Talker::Other, Talker::Agent(_) | Talker::Other] => {
+            return Err("the caller is not on the call");
+        }
+    };
     let consent = consent.ok_or("the caller was not asked")?;
     match consent.answer {
         ConsentAnswer::Agreed | ConsentAnswer::Noticed => {}
@@ -245,14 +265,25 @@ mod tests {
 
     #[test]
     fn a_permit_needs_both_sides() {
-        let call = CallId(1);
-        assert!(permit(call, Some(&record(ConsentAnswer::Agreed)), Some(&agent(true))).is_ok());
-        assert!(permit(call, Some(&record(ConsentAnswer::Noticed)), Some(&agent(true))).is_ok());
-        assert!(permit(call, Some(&record(ConsentAnswer::Agreed)), Some(&agent(false))).is_err());
-        assert!(permit(call, Some(&record(ConsentAnswer::Agreed)), None).is_err());
-        assert!(permit(call, None, Some(&agent(true))).is_err());
+        use Talker::{Agent, Caller, Other};
+        let (yes, no) = (agent(true), agent(false));
+        let (agreed, noticed) = (record(ConsentAnswer::Agreed), record(ConsentAnswer::Noticed));
+        fn is_permitted(one: Talker<'_>, other: Talker<'_>) -> bool {
+            let both = [[one, other], [other, one]].map(|both| permit(CallId(1), both).is_ok());
+            assert_eq!(both[0], both[1], "whoever stands first");
+            both[0]
+        }
+        assert!(is_permitted(Caller(Some(&agreed)), Agent(&yes)));
+        assert!(is_permitted(Caller(Some(&noticed)), Agent(&yes)));
+        assert!(!is_permitted(Caller(Some(&agreed)), Agent(&no)));
+        assert!(!is_permitted(Caller(Some(&agreed)), Other));
+        assert!(!is_permitted(Caller(Some(&agreed)), Caller(Some(&agreed))));
+        assert!(!is_permitted(Caller(None), Agent(&yes)));
+        assert!(!is_permitted(Agent(&yes), Agent(&yes)));
+        assert!(!is_permitted(Other, Agent(&yes)));
         for answer in [ConsentAnswer::Silent, ConsentAnswer::Declined('2'), ConsentAnswer::Left] {
-            assert!(permit(call, Some(&record(answer)), Some(&agent(true))).is_err());
+            let refused = record(answer);
+            assert!(!is_permitted(Caller(Some(&refused)), Agent(&yes)), "{answer:?}");
         }
     }
 }

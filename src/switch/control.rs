@@ -191,6 +191,8 @@ pub struct CallRow {
     pub recording_state: Option<String>,
     pub recording_cause: Option<String>,
     pub unrecorded: Option<String>,
+    pub transferred_to: Option<String>,
+    pub merged_into: Option<String>,
 }
 
 impl CallRow {
@@ -227,6 +229,8 @@ impl CallRow {
             recording_state: None,
             recording_cause: None,
             unrecorded: cdr.unrecorded.clone(),
+            transferred_to: cdr.transferred_to.as_ref().map(|number| number.reveal().clone()),
+            merged_into: cdr.merged_into.map(|call| call.to_string()),
         }
     }
 }

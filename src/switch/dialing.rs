@@ -248,7 +248,11 @@ impl Ledger {
 
     /// A call is over, after so much talk; or it never began.
     pub(super) fn ended(&mut self, now: Instant, call: CallId, talked: Duration) {
-        let Some(running) = self.running.remove(&call) else { return };
+        let running = self.running.remove(&call).unwrap_or_default();
+        self.close(now, running, talked);
+    }
+
+    fn close(&mut self, now: Instant, running: Vec<Running>, talked: Duration) {
         let at = self.since_epoch(now);
         for Running { who, since } in running {
             if let Some(account) = self.accounts.get_mut(&who) {
@@ -256,6 +260,23 @@ impl Ledger {
                 account.since = account.since.saturating_sub(since);
                 account.talked.add(at, talked.as_secs());
             }
+        }
+    }
+
+    /// What was admitted last as a part of `call` came to nothing.
+    pub(super) fn withdrawn(&mut self, now: Instant, call: CallId) {
+        let Some(running) = self.running.get_mut(&call) else { return };
+        let last = running.pop();
+        if running.is_empty() {
+            self.running.remove(&call);
+        }
+        self.close(now, last.into_iter().collect(), Duration::ZERO);
+    }
+
+    /// What a call was admitted to goes on as a part of another.
+    pub(super) fn goes_on(&mut self, call: CallId, within: CallId) {
+        if let Some(running) = self.running.remove(&call) {
+            self.running.entry(within).or_default().extend(running);
         }
     }
 

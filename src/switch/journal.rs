@@ -261,6 +261,10 @@ pub struct Cdr {
     pub recording: Option<RecordingId>,
     /// Why there is none, if the route wanted one.
     pub unrecorded: Option<String>,
+    /// The number it was transferred to last.
+    pub transferred_to: Option<Redacted<String>>,
+    /// The call that one of its sides went on in: after an attended transfer, a pickup.
+    pub merged_into: Option<CallId>,
 }
 
 /// What the caller was told or asked, and what they said.

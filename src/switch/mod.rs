@@ -15,6 +15,7 @@ pub mod number;
 #[cfg(test)]
 mod office;
 mod outbox;
+mod park;
 mod pattern;
 mod queue;
 mod reception;
@@ -23,6 +24,7 @@ mod registrar;
 pub mod retention;
 pub mod routing;
 pub mod settings;
+mod transfers;
 mod trunk;
 mod watch;
 
@@ -45,6 +47,7 @@ use dialing::Ledger;
 use gate::Gate;
 use journal::{CallId, Entry, EntryId, Memory};
 use outbox::Outbox;
+use park::Parking;
 use queue::Queues;
 use registrar::Registrar;
 use retention::Retention;
@@ -134,6 +137,7 @@ pub struct Switch {
     ledger: Ledger,
     agents: Agents,
     queues: Queues,
+    parking: Parking,
     retention: Retention,
     calls: BTreeMap<CallId, Call>,
     keys: Keys,
@@ -196,6 +200,7 @@ impl Switch {
             ledger: Ledger::default(),
             agents,
             queues: Queues::default(),
+            parking: Parking::default(),
             retention,
             calls: BTreeMap::new(),
             keys: Keys::default(),
@@ -280,6 +285,7 @@ impl Switch {
             ("recordings", self.recordings.len()),
             ("unsettled recordings", self.arming.len()),
             ("keys", usize::from(!self.keys.is_empty())),
+            ("parked calls", self.parking.taken()),
             ("waiting callers", usize::from(!self.queues.is_empty())),
             ("retention work", usize::from(!self.retention.at_rest())),
         ];
@@ -477,6 +483,8 @@ impl Switch {
             match news {
                 News::Engaged(user) => self.agents.engage(&user),
                 News::Disengaged(user) => self.agents.disengage(&user),
+                News::Arrived(call) => self.arrived(now, call),
+                News::Withdrawn(call) => self.ledger.withdrawn(now.instant, call),
                 News::TrunkFree(trunk) => self.trunks.give_back(&trunk),
                 News::Queued { queue, call } => self.queues.join(now.instant, &queue, call),
                 News::Unqueued { queue, call } => self.queues.leave(&queue, call),
@@ -516,11 +524,19 @@ impl Switch {
     }
 
     /// Lets a call act, then notes when it wants to be woken, or that it is over.
-    fn with<T>(&mut self, now: Now, id: CallId, act: impl FnOnce(&mut Call, &mut Desk<'_>) -> T) {
-        let Switch { settings, registrar, trunks, endpoint, outbox, ids, keys, news, .. } = self;
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
-        act(call, &mut desk);
+    fn with<T>(
+        &mut self,
+        now: Now,
+        id: CallId,
+        act: impl FnOnce(&mut Call, &mut Desk<'_>) -> T,
+    ) -> Option<T> {
+        let Switch {
+            settings, registrar, trunks, parking, endpoint, outbox, ids, keys, news, ..
+        } = self;
+        let call = self.calls.get_mut(&id)?;
+        let mut desk =
+            Desk { now, settings, registrar, trunks, parking, endpoint, outbox, ids, keys, news };
+        let done = act(call, &mut desk);
         call.tidy();
         for recording in call.recordings() {
             self.recordings.insert(recording, id);
@@ -537,6 +553,7 @@ impl Switch {
         if call.is_over() {
             self.over(now, id);
         }
+        Some(done)
     }
 
     fn over(&mut self, now: Now, id: CallId) {

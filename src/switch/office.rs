@@ -32,8 +32,15 @@ pub(super) fn settings() -> Settings {
         let name = Redacted::new(format!("Owner of {extension}"));
         let ha1 = Ha1::of(extension, REALM, PASSWORD);
         let (caller_id, dialing) = (None, Dialing::default());
-        let user =
-            User { extension: extension.into(), name, ha1, caller_id, transport: None, dialing };
+        let user = User {
+            extension: extension.into(),
+            name,
+            ha1,
+            caller_id,
+            transport: None,
+            dialing,
+            pickup_group: None,
+        };
         (extension.to_owned(), user)
     };
     let listener = |profile, address: &str| {
@@ -51,6 +58,7 @@ pub(super) fn settings() -> Settings {
         channels: 2,
         numbering: Numbering { country: Country::parse("DE"), ..Numbering::default() },
         dialing: None,
+        transfers: false,
     };
     let route = |caller: Caller| Route {
         name: "in".into(),
@@ -107,6 +115,7 @@ pub(super) fn settings() -> Settings {
         calls: 100,
         session_timers: None,
         early_media: EarlyMedia::Pass,
+        park: None,
         longest_recording: Duration::from_secs(12 * 3_600),
     }
 }

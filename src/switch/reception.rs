@@ -9,7 +9,7 @@ use super::call::{Call, Caller, LegId, Party};
 use super::journal::CallId;
 use super::log::Fact;
 use super::number::{self, Number};
-use super::routing::{self, Asked, Plan, Target};
+use super::routing::{self, Asked, Feature, Plan, Target};
 use super::settings::{self, Profile, Settings};
 use super::trunk::Trunks;
 use super::{Now, Stopping, Switch};
@@ -35,8 +35,14 @@ impl Switch {
         if let Some(tag) = request.to().tag() {
             let to_whom: Option<(_, LegId)> = self.keys.tags.get(tag).copied();
             return match to_whom.filter(|(call, _)| self.calls.contains_key(call)) {
-                Some((call, leg)) => self
-                    .with(now, call, |call, desk| call.request(desk, leg, server, &request, flow)),
+                Some((call, leg)) if request.method() == Some(&Method::Refer) => {
+                    self.refer(now, (call, leg), server, &request);
+                }
+                Some((call, leg)) => {
+                    self.with(now, call, |call, desk| {
+                        call.request(desk, leg, server, &request, flow)
+                    });
+                }
                 None => {
                     let gone = Outgoing::response(Status::of(481), &request, None);
                     self.dismiss(now, server, &request, flow, gone);
@@ -250,8 +256,11 @@ impl Switch {
         request: Message,
         flow: Flow,
     ) {
-        let Switch { settings, registrar, trunks, endpoint, outbox, ids, keys, news, .. } = self;
-        let mut desk = Desk { now, settings, registrar, trunks, endpoint, outbox, ids, keys, news };
+        let Switch {
+            settings, registrar, trunks, parking, endpoint, outbox, ids, keys, news, ..
+        } = self;
+        let mut desk =
+            Desk { now, settings, registrar, trunks, parking, endpoint, outbox, ids, keys, news };
         // Whoever is known by address over TLS still has to prove who it is where we begin a connection to it.
         let flow = match &caller.party {
             Party::Trunk(trunk) if flow.transport.is_secure() => {
@@ -279,24 +288,51 @@ impl Switch {
         }
         let dialled = request.uri().and_then(number::said);
         let dialled = dialled.ok_or(No::of(404, "no number"))?;
-        let trunk = match &caller.party {
+        let plan = match self.replacing(&caller.party, request)? {
+            Some(feature) => self.plan_of(feature, &dialled),
+            None => self.way(now, &caller.party, &caller.number, &dialled)?,
+        };
+        if let Target::Feature(Feature::Park(_)) = plan.target {
+            return Err(No::of(403, "only a call that is transferred can be parked"));
+        }
+        if self.calls.len() >= self.settings.calls && !plan.emergency {
+            return Err(No::of(503, "too many calls"));
+        }
+        let id = CallId(self.keys.id(now.utc, self.ids.long()));
+        self.admit(now, id, &caller.party, &plan)?;
+        if let Party::Trunk(trunk) = &caller.party
+            && let Some(trunk) = self.settings.trunks.get(trunk)
+            && !self.trunks.take(trunk)
+        {
+            self.ledger.ended(now.instant, id, Duration::ZERO);
+            return Err(No::of(503, "the trunk's places are taken"));
+        }
+        Ok((id, plan))
+    }
+
+    /// Where a call goes that this party causes, from that number, by what was dialled; if anybody is there.
+    pub(super) fn way(
+        &self,
+        now: Now,
+        by: &Party,
+        from: &Number,
+        dialled: &str,
+    ) -> Result<Plan, No> {
+        if let Some(feature) = self.feature(by, dialled)? {
+            return Ok(self.plan_of(feature, dialled));
+        }
+        let trunk = match by {
             Party::Trunk(trunk) => self.settings.trunks.get(trunk),
             Party::User(_) => None,
         };
-        let (by, number) = match trunk {
+        let (caller, number) = match trunk {
             Some(trunk) => (
                 settings::Caller::Trunk(trunk.name.clone()),
-                self.settings.read_from(trunk, &dialled),
+                self.settings.read_from(trunk, dialled),
             ),
-            None => (settings::Caller::Users, self.settings.read(&dialled)),
+            None => (settings::Caller::Users, self.settings.read(dialled)),
         };
-        let asked = Asked {
-            caller: &by,
-            from: &caller.number,
-            dialled: &dialled,
-            number: &number,
-            at: now.utc,
-        };
+        let asked = Asked { caller: &caller, from, dialled, number: &number, at: now.utc };
         let mut plan = routing::plan(&self.settings, asked)
             .map_err(|status| No::of(status.code(), "no route"))?;
         if let Err(refusal) = self.is_there(&plan.target) {
@@ -306,26 +342,27 @@ impl Switch {
                 None => return Err(refusal),
             };
         }
-        if self.calls.len() >= self.settings.calls && !plan.emergency {
-            return Err(No::of(503, "too many calls"));
+        Ok(plan)
+    }
+
+    /// Puts what `plan` costs on the account of whoever causes it, as a part of `call`; refuses what they may not dial.
+    pub(super) fn admit(
+        &mut self,
+        now: Now,
+        call: CallId,
+        by: &Party,
+        plan: &Plan,
+    ) -> Result<(), No> {
+        match routing::demanded(plan, matches!(by, Party::User(_))) {
+            None => Ok(()),
+            Some(number) => {
+                let admitted = self.ledger.admit(&self.settings, now, call, by, &number);
+                admitted.map_err(|refused| No {
+                    told: Some(refused.country),
+                    ..No::of(403, refused.why)
+                })
+            }
         }
-        let Switch { settings, ledger, trunks, keys, ids, .. } = self;
-        let id = CallId(keys.id(now.utc, ids.long()));
-        let demanded = routing::demanded(&plan, matches!(caller.party, Party::User(_)));
-        if let Some(number) = demanded {
-            ledger.admit(settings, now, id, &caller.party, &number).map_err(|refused| No {
-                told: Some(refused.country),
-                ..No::of(403, refused.why)
-            })?;
-        }
-        if let Party::Trunk(trunk) = &caller.party
-            && let Some(trunk) = settings.trunks.get(trunk)
-            && !trunks.take(trunk)
-        {
-            ledger.ended(now.instant, id, Duration::ZERO);
-            return Err(No::of(503, "the trunk's places are taken"));
-        }
-        Ok((id, plan))
     }
 
     /// Whether somebody can take the call now.
@@ -334,7 +371,7 @@ impl Switch {
             Target::User(user) if self.registrar.reachable(user).next().is_none() => {
                 Err(No::of(480, "no phone is registered"))
             }
-            Target::User(_) | Target::Trunk { .. } => Ok(()),
+            Target::User(_) | Target::Trunk { .. } | Target::Feature(_) => Ok(()),
             Target::Queue(name) => {
                 let queue = self.settings.queues.get(name);
                 let queue = queue.ok_or(No::of(404, "no such queue"))?;
@@ -351,15 +388,15 @@ impl Switch {
 }
 
 /// Why a call does not begin.
-struct No {
-    status: Status,
+pub(super) struct No {
+    pub(super) status: Status,
     why: &'static str,
     /// Whoever dialled may know: they lack the right to, in this country.
     told: Option<Option<number::Country>>,
 }
 
 impl No {
-    fn of(code: u16, why: &'static str) -> No {
+    pub(super) fn of(code: u16, why: &'static str) -> No {
         No { status: Status::of(code), why, told: None }
     }
 }

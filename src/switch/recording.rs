@@ -5,20 +5,23 @@ use std::time::{Duration, Instant};
 
 use super::Now;
 use super::consent::RecordingPermit;
-use super::journal::{Armed, Entry, EntryId};
+use super::journal::{Armed, CallId, Entry, EntryId};
 use super::outbox::Outbox;
 use crate::media::{Command, PortId, RecordingId, Silence};
 
 /// What is recorded of one call: one recording, or several that follow each other without a break.
 #[derive(Debug)]
 pub(super) struct Recording {
-    /// As long as it is here, the call may be recorded.
-    permit: RecordingPermit,
+    call: CallId,
+    /// As long as it is here, those who talk may be recorded; else the recording is paused.
+    permit: Option<RecordingPermit>,
     /// Customer and agent.
     ports: (PortId, PortId),
     /// The retention policy's name and span.
     keep: (String, Duration),
     longest: Duration,
+    is_held: bool,
+    /// What the media side was told.
     silence: Option<Silence>,
     /// When the running one is long enough.
     full_at: Instant,
@@ -61,19 +64,29 @@ impl Recording {
     ) -> Recording {
         let full_at = now.instant + longest;
         let reels = Vec::new();
-        let mut recording =
-            Recording { permit, ports, keep, longest, silence: None, full_at, reels };
+        let mut recording = Recording {
+            call: permit.call(),
+            permit: Some(permit),
+            ports,
+            keep,
+            longest,
+            is_held: false,
+            silence: None,
+            full_at,
+            reels,
+        };
         recording.tap(id, now, outbox);
         recording
     }
 
     fn tap(&mut self, id: RecordingId, now: Now, outbox: &mut Outbox) {
+        let Some(permit) = &self.permit else { return };
         let (year, month, day) = now.utc.date();
         let path = format!("{year:04}/{month:02}/{day:02}/{}_{id}.wav", now.utc.basic());
         let armed = Armed {
             recording: id,
-            call: self.permit.call(),
-            agent: self.permit.agent().to_owned(),
+            call: self.call,
+            agent: permit.agent().to_owned(),
             path: path.clone(),
             policy: self.keep.0.clone(),
             keep: self.keep.1,
@@ -111,9 +124,48 @@ impl Recording {
         }
     }
 
-    /// Silent on purpose for `reason`, or audible again.
-    pub(super) fn silence(&mut self, reason: Option<Silence>, outbox: &mut Outbox) {
+    /// A side is on hold, or none is any more.
+    pub(super) fn hold(&mut self, is_held: bool, outbox: &mut Outbox) {
+        self.is_held = is_held;
+        self.settle(outbox);
+    }
+
+    /// Somebody talks without a permit, or nobody of our side is there: nobody is listened to, and the interval is listed.
+    pub(super) fn pause(&mut self, outbox: &mut Outbox) {
+        if self.permit.take().is_some() {
+            self.settle(outbox);
+            if let Some(recording) = self.running() {
+                outbox.media(Command::Deafen { recording });
+            }
+        }
+    }
+
+    /// Those who talk now, over these ports (customer, agent), may be recorded.
+    pub(super) fn resume(
+        &mut self,
+        permit: RecordingPermit,
+        ports: (PortId, PortId),
+        outbox: &mut Outbox,
+    ) {
+        let was_paused = self.permit.replace(permit).is_none();
+        let moved = std::mem::replace(&mut self.ports, ports) != ports;
+        if (was_paused || moved)
+            && let Some(recording) = self.running()
+        {
+            let (customer, agent) = ports;
+            outbox.media(Command::Hear { recording, customer, agent });
+        }
+        self.settle(outbox);
+    }
+
+    /// Tells the media side whether both sides are silent on purpose, and why.
+    fn settle(&mut self, outbox: &mut Outbox) {
         let Some(recording) = self.running() else { return };
+        let reason = match (&self.permit, self.is_held) {
+            (None, _) => Some(Silence::Pause),
+            (Some(_), true) => Some(Silence::Hold),
+            (Some(_), false) => None,
+        };
         if self.silence == reason {
             return;
         }
@@ -124,9 +176,9 @@ impl Recording {
         });
     }
 
-    /// When it has to go on in another one.
+    /// When it has to go on in another one; a paused one is not turned before somebody is heard again.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.running().map(|_| self.full_at)
+        self.permit.as_ref().and(self.running()).map(|_| self.full_at)
     }
 
     /// It is long enough: another one, of this id, begins where it ends.

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::call::LegId;
+use super::journal::CallId;
 use super::number::Number;
 use super::settings::{
     Caller, ConsentMode, Destination, Language, NumberPattern, Route, Settings, When,
@@ -24,6 +26,24 @@ pub enum Target {
         /// Whom.
         number: Number,
     },
+    /// A feature code.
+    Feature(Feature),
+}
+
+/// What a user dials, or transfers to, that is no number of anybody's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Feature {
+    /// Takes the place of a phone of that call: of every one that rings, or of `replaces` alone (RFC 3891).
+    PickUp {
+        /// The call.
+        call: CallId,
+        /// The leg whose place it is.
+        replaces: Option<LegId>,
+    },
+    /// To be parked: in that slot, or the next free one.
+    Park(Option<u32>),
+    /// The call that is parked in that slot.
+    Fetch(u32),
 }
 
 /// A way out.
@@ -102,7 +122,9 @@ pub fn plan(settings: &Settings, asked: Asked<'_>) -> Result<Plan, Status> {
         .map(|policy| (policy.name.clone(), policy.keep));
     let (number, emergency) = match &target {
         Target::Trunk { number, .. } => (number.clone(), matches!(number, Number::Emergency(_))),
-        Target::User(_) | Target::Queue(_) => (asked.number.clone(), route.emergency),
+        Target::User(_) | Target::Queue(_) | Target::Feature(_) => {
+            (asked.number.clone(), route.emergency)
+        }
     };
     Ok(Plan {
         route: route.name.clone(),
@@ -123,6 +145,7 @@ pub fn demanded(plan: &Plan, by_user: bool) -> Option<Number> {
         Target::Trunk { number, .. } => Some(number.clone()),
         Target::User(user) => inside(user),
         Target::Queue(queue) => inside(queue),
+        Target::Feature(_) => inside(plan.number.as_str()),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::wire::sip::auth::{Algorithm, Ha1};
 use crate::wire::sip::dialog::Reach;
 use crate::wire::sip::message::Status;
 use crate::wire::sip::timer;
+use crate::wire::sip::uri::{Host, Uri};
 
 pub use certificates::{Certificates, KeyPair, Peer, Proof};
 
@@ -74,6 +75,8 @@ pub struct Settings {
     pub session_timers: Option<timer::Limits>,
     /// What becomes of the audio that a called side sends before it answers.
     pub early_media: EarlyMedia,
+    /// Where calls are parked, if they are.
+    pub park: Option<Park>,
 }
 
 /// What a caller hears who is not answered yet (RFC 3960).
@@ -85,6 +88,17 @@ pub enum EarlyMedia {
     Ring,
     /// Our ringback tone, announced by a 183.
     Tone,
+}
+
+/// Numbers to transfer a call to, where it waits until somebody fetches it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Park {
+    /// Parks in the next free slot.
+    pub extension: String,
+    /// The slots, each a number of its own to park at and to fetch from.
+    pub slots: std::ops::RangeInclusive<u32>,
+    /// Then the call goes back to whoever parked it.
+    pub timeout: Duration,
 }
 
 /// BCP 47 primary subtag, lower case: `de`, `en`.
@@ -142,6 +156,8 @@ pub struct User {
     pub transport: Option<Transport>,
     /// What the user may dial.
     pub dialing: Dialing,
+    /// Whoever is of the same group may pick up what rings at this user's phones.
+    pub pickup_group: Option<String>,
 }
 
 /// Somebody who takes calls from queues.
@@ -191,6 +207,8 @@ pub struct Trunk {
     pub numbering: Numbering,
     /// What calls in may dial out again, if they may.
     pub dialing: Option<Dialing>,
+    /// Whether its side of a call may transfer the other (REFER).
+    pub transfers: bool,
 }
 
 /// An address or network that a trunk calls from.
@@ -412,6 +430,29 @@ impl Settings {
     /// The listener of that number.
     pub fn listener(&self, id: ListenerId) -> &Listener {
         &self.listeners[usize::from(id.0)]
+    }
+
+    /// Whether this URI names somebody here: at our domain, or at an address of ours.
+    pub fn is_ours(&self, uri: &Uri) -> bool {
+        match uri.host() {
+            Some(Host::Name(name)) => name.eq_ignore_ascii_case(&self.domain),
+            Some(Host::Address(address)) => {
+                let address = address.to_canonical();
+                let at = |ours: SocketAddr| ours.ip().to_canonical() == address;
+                let is_listener = self
+                    .listeners
+                    .iter()
+                    .any(|listener| at(listener.advertise) || at(listener.bind));
+                is_listener || Host::read(&self.domain) == Some(Host::Address(address))
+            }
+            None => false,
+        }
+    }
+
+    /// Whether these two users may pick up each other's calls.
+    pub fn share_pickup(&self, one: &str, other: &str) -> bool {
+        let group = |user: &str| self.users.get(user)?.pickup_group.as_ref();
+        group(one).is_some() && group(one) == group(other)
     }
 }
 

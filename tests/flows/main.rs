@@ -29,6 +29,7 @@
 //! | anything, in bad weather | `chaos` |
 #![expect(clippy::disallowed_methods, reason = "virtual time begins at some instant")]
 
+mod attended;
 mod calls;
 mod chaos;
 mod dialogs;
@@ -39,6 +40,7 @@ mod holds;
 mod lab;
 mod offers;
 mod outward;
+mod pickups;
 mod questions;
 mod races;
 mod recordings;
@@ -48,4 +50,5 @@ mod restarts;
 mod retention;
 mod rfc3665;
 mod strangers;
+mod transfers;
 mod troubles;

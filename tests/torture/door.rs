@@ -100,6 +100,7 @@ impl Door {
                 caller_id,
                 transport: None,
                 dialing,
+                pickup_group: None,
             };
             settings.users.insert(extension.into(), user);
         }

@@ -154,6 +154,12 @@ impl Media {
                 self.writers.begin(recording, listener, now);
                 front.tap(recording, customer, agent, tap);
             }
+            Command::Deafen { recording } => front.untap(recording),
+            Command::Hear { recording, customer, agent } => {
+                let (tap, listener) = tap::tap(TAP);
+                self.writers.hear(recording, listener, now);
+                front.tap(recording, customer, agent, tap);
+            }
             Command::Record { recording, path } => self.writers.record(recording, path),
             Command::Silence { recording, reason } => {
                 self.writers.silence(recording, reason, now);

@@ -112,15 +112,16 @@ fn call(rows: &Connection, cdr: &Cdr) -> rusqlite::Result<()> {
         "INSERT INTO calls
             (id, direction, caller, callee, trunk, route, queue, agent, started, answered,
              bridged, ended, end_cause, status, consent_mode, consent_answer, consent_key,
-             consent_at, consent_prompt, consent_prompt_sha256, consent_language, recording, unrecorded)
+             consent_at, consent_prompt, consent_prompt_sha256, consent_language, recording, unrecorded,
+             transferred_to, merged_into)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-             ?20, ?21, ?22, ?23)
+             ?20, ?21, ?22, ?23, ?24, ?25)
          ON CONFLICT (id) DO UPDATE SET
              direction = ?2, caller = ?3, callee = ?4, trunk = ?5, route = ?6, queue = ?7, agent = ?8,
              started = ?9, answered = ?10, bridged = ?11, ended = ?12, end_cause = ?13, status = ?14,
              consent_mode = ?15, consent_answer = ?16, consent_key = ?17, consent_at = ?18,
              consent_prompt = ?19, consent_prompt_sha256 = ?20, consent_language = ?21,
-             recording = ?22, unrecorded = ?23",
+             recording = ?22, unrecorded = ?23, transferred_to = ?24, merged_into = ?25",
     )?
     .execute(params![
         cdr.call.to_string(),
@@ -146,6 +147,8 @@ fn call(rows: &Connection, cdr: &Cdr) -> rusqlite::Result<()> {
         consent.map(|consent| &consent.language),
         cdr.recording.map(|recording| recording.to_string()),
         cdr.unrecorded,
+        cdr.transferred_to.as_ref().map(|number| number.reveal()),
+        cdr.merged_into.map(|call| call.to_string()),
     ])
     .map(drop)
 }

@@ -212,7 +212,7 @@ pub(super) fn kept(row: &Row<'_>) -> Result<Kept> {
 
 pub(super) const CALL: &str = "id, direction, caller, callee, trunk, route, queue, agent, started, answered, \
      bridged, ended, end_cause, status, consent_mode, consent_answer, consent_key, consent_at, consent_prompt, \
-     consent_prompt_sha256, consent_language, recording, unrecorded";
+     consent_prompt_sha256, consent_language, recording, unrecorded, transferred_to, merged_into";
 
 pub(super) fn call(row: &Row<'_>) -> Result<Cdr> {
     let consent = match row.get::<_, Option<String>>("consent_mode")? {
@@ -248,6 +248,11 @@ pub(super) fn call(row: &Row<'_>) -> Result<Cdr> {
         consent,
         recording,
         unrecorded: row.get("unrecorded")?,
+        transferred_to: row.get::<_, Option<String>>("transferred_to")?.map(Redacted::new),
+        merged_into: match row.get::<_, Option<String>>("merged_into")? {
+            None => None,
+            Some(_) => Some(call_id(row, "merged_into")?),
+        },
     })
 }
 

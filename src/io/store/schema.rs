@@ -12,7 +12,7 @@ use super::error::Error;
 const APPLICATION: i64 = 0x5453_5052;
 
 /// The steps. One that has been released is never changed: add another.
-pub(super) const STEPS: &[&str] = &[FIRST, HEARD, FLOWS];
+pub(super) const STEPS: &[&str] = &[FIRST, HEARD, FLOWS, TRANSFERRED];
 
 const FIRST: &str = "
 CREATE TABLE calls (
@@ -146,6 +146,12 @@ INSERT INTO new_bindings
     SELECT aor, contact, listener, transport, remote, expires, call_id, cseq, user_agent, '', NULL, 0 FROM bindings;
 DROP TABLE bindings;
 ALTER TABLE new_bindings RENAME TO bindings;
+";
+
+/// Where a call was transferred to, and the call that a side of it went on in.
+const TRANSFERRED: &str = "
+ALTER TABLE calls ADD COLUMN transferred_to TEXT;
+ALTER TABLE calls ADD COLUMN merged_into TEXT;
 ";
 
 /// The schema that `connection` has; an error if it is newer than ours or not ours at all.

@@ -95,6 +95,8 @@ fn cdr(id: u64) -> Cdr {
         consent: None,
         recording: None,
         unrecorded: None,
+        transferred_to: None,
+        merged_into: None,
     }
 }
 

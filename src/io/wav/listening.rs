@@ -22,6 +22,7 @@ const MOST_UNARMED: u64 = 2_000 * Samples::RATE;
 #[derive(Debug)]
 pub(super) enum Order {
     Begin(RecordingId, Listener, Instant),
+    Hear(RecordingId, Listener, Instant),
     Record(RecordingId, String),
     Silence(RecordingId, Silence, Instant),
     Unsilence(RecordingId, Instant),
@@ -87,6 +88,12 @@ impl Listening {
                     ended: None,
                 };
                 self.takes.insert(recording, take);
+            }
+            Order::Hear(recording, listener, at) => {
+                if let Some(take) = self.takes.get_mut(&recording) {
+                    take.lay_out(|recorder, pcm| recorder.advance(at, pcm));
+                    take.recorder.hear(listener);
+                }
             }
             Order::Record(recording, path) => self.record(recording, path),
             Order::Silence(recording, reason, at) => {

@@ -77,6 +77,11 @@ impl Writers {
         self.order(recording, Order::Begin(recording, listener, start));
     }
 
+    /// Another tap to listen to, of a recording that goes on.
+    pub fn hear(&self, recording: RecordingId, listener: Listener, at: Instant) {
+        self.order(recording, Order::Hear(recording, listener, at));
+    }
+
     /// Audio may reach the disk, at `path` below the recordings folder.
     pub fn record(&self, recording: RecordingId, path: String) {
         self.order(recording, Order::Record(recording, path));

@@ -8,6 +8,7 @@ use crate::media::{PlayId, PortId};
 use crate::switch::Now;
 use crate::switch::journal::CallId;
 use crate::switch::outbox::Outbox;
+use crate::switch::park::Parking;
 use crate::switch::registrar::Registrar;
 use crate::switch::settings::Settings;
 use crate::switch::trunk::Trunks;
@@ -96,6 +97,33 @@ impl Keys {
         Some(leg)
     }
 
+    /// A leg goes on in another call: what is under way of it, its port and its tag are that one's.
+    pub(super) fn moved(
+        &mut self,
+        from: (CallId, LegId),
+        to: (CallId, LegId),
+        port: PortId,
+        tag: &str,
+    ) {
+        for used in self.used.get(&from.0).cloned().unwrap_or_default() {
+            let leg = match used {
+                Transaction::Client(client) => self.clients.get_mut(&client),
+                Transaction::Server(server) => self.servers.get_mut(&server),
+            };
+            if let Some(leg) = leg.filter(|leg| **leg == from) {
+                *leg = to;
+                self.unused(from.0, |transaction| *transaction == used);
+                self.used.entry(to.0).or_default().push(used);
+            }
+        }
+        if let Some(leg) = self.ports.get_mut(&port) {
+            *leg = to;
+        }
+        if let Some(leg) = self.tags.get_mut(tag) {
+            *leg = to;
+        }
+    }
+
     fn unused(&mut self, call: CallId, is_it: impl Fn(&Transaction) -> bool) {
         if let Some(used) = self.used.get_mut(&call) {
             used.retain(|transaction| !is_it(transaction));
@@ -132,6 +160,10 @@ pub(crate) enum News {
     Engaged(String),
     /// It ended.
     Disengaged(String),
+    /// A call came in that takes part in another one: a pickup, or somebody who fetches a parked one.
+    Arrived(CallId),
+    /// Nobody talked to whom the call was transferred.
+    Withdrawn(CallId),
     /// A trunk has a place again.
     TrunkFree(String),
     /// A caller waits.
@@ -154,6 +186,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) registrar: &'a Registrar,
     pub(crate) trunks: &'a mut Trunks,
+    pub(crate) parking: &'a mut Parking,
     pub(crate) endpoint: &'a mut Endpoint,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) ids: &'a mut Ids,

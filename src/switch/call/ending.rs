@@ -21,7 +21,10 @@ impl Call {
         outcome: Outcome,
         status: Option<Status>,
     ) {
-        let talks = leg == self.a.id || matches!(self.stage, Stage::Talking { b, .. } if b == leg);
+        if self.is_aside(leg) {
+            return self.aside_gone(desk, leg);
+        }
+        let talks = leg == self.a.id || matches!(self.stage, Stage::Talking { b } if b == leg);
         match outcome {
             Outcome::Refused(status) => self.declined(desk, status),
             Outcome::Lost if talks => {
@@ -47,7 +50,7 @@ impl Call {
     /// What a side of this call is called in its record.
     fn side(&self, leg: LegId) -> &'static str {
         match self.cdr.direction {
-            _ if leg == self.a.id => "caller",
+            _ if leg == LegId(0) => "caller",
             CallDirection::Inbound => "agent",
             CallDirection::Outbound | CallDirection::Internal => "called side",
         }
@@ -69,7 +72,8 @@ impl Call {
         leg: LegId,
         server: ServerId,
     ) {
-        if self.leg(leg).is_some_and(|leg| leg.unacknowledged(desk, server)) {
+        if self.leg(leg).is_some_and(|leg| leg.unacknowledged(desk, server)) && !self.is_aside(leg)
+        {
             self.finish(desk, &format!("no ACK from the {}", self.side(leg)), None);
         }
     }
@@ -77,6 +81,7 @@ impl Call {
     /// A far side fell silent although it should speak; one that holds or is held may, and is asked now and then whether it is there.
     pub(in crate::switch) fn silent(&mut self, desk: &mut Desk<'_>, leg: LegId) {
         if matches!(self.stage, Stage::Talking { .. })
+            && !self.is_aside(leg)
             && self.leg(leg).is_some_and(|leg| leg.owes_audio() && !leg.is_leaving())
         {
             self.finish(desk, &format!("no audio from the {}", self.side(leg)), None);
@@ -111,17 +116,19 @@ impl Call {
                 desk.news.push(News::Unqueued { queue: queue.clone(), call: self.id });
                 desk.news.push(News::Spared { agent: offer.agent, call: self.id });
             }
-            (Stage::Talking { agent: Some(agent), .. }, Target::Queue(queue)) => {
-                let wrap_up =
-                    desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.wrap_up);
-                desk.news.push(News::Finished { agent, call: self.id, wrap_up });
-            }
+            (Stage::Parked { slot, .. }, _) => desk.parking.leave(slot),
             _ => {}
         }
+        if let Some(serving) = self.serving.take() {
+            serving.end(desk);
+        }
+        self.tell_transferor(desk, Status::of(487));
+        self.transfer = None;
         if let Some(recording) = &mut self.recording {
             recording.end(desk.outbox);
         }
-        for leg in std::iter::once(&mut self.a).chain(&mut self.b) {
+        let aside = self.aside.iter_mut().map(|aside| &mut aside.leg);
+        for leg in std::iter::once(&mut self.a).chain(&mut self.b).chain(aside) {
             leg.hang_up(desk, None);
         }
         if self.plan.consent != ConsentMode::Never {

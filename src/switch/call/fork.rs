@@ -77,7 +77,8 @@ impl Call {
             Some(domain) => Uri::at_domain(user, domain),
             None => Uri::sip(Some(user), gateway.address),
         };
-        let own = match &self.caller.party {
+        // Whoever transfers a call there calls with their own number, and not with that of somebody outside.
+        let own = match self.transfer.as_ref().map_or(&self.caller.party, |transfer| &transfer.by) {
             Party::User(user) => settings.users.get(user).and_then(|user| user.caller_id.as_ref()),
             Party::Trunk(_) => (!self.caller.number.is_anonymous()).then_some(&self.caller.number),
         };
@@ -127,7 +128,12 @@ impl Call {
             Dialog::calling(&call_id, local, to, target, routes, flow, reach, contact, sequence)
                 .with_max_forwards(self.max_forwards);
         self.legs += 1;
-        let leg = Leg::calling(desk, self.id, LegId(self.legs), party, dialog, self.a.port);
+        let referred_by = match &party {
+            Party::User(_) => self.referrer(desk.settings),
+            Party::Trunk(_) => None,
+        };
+        let mut leg = Leg::calling(desk, self.id, LegId(self.legs), party, dialog, self.a.port);
+        leg.referred_by = referred_by;
         self.b.push(leg);
     }
 

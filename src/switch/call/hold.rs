@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 use super::{Call, Stage};
-use crate::media::{Command, Repeat, Silence};
+use crate::media::{Command, Repeat};
 use crate::switch::settings::MUSIC;
 use crate::wire::sdp::negotiation::Direction;
 
@@ -13,7 +13,7 @@ impl Call {
 
     /// Brings the media in line with who holds whom; to be called after anything that may have changed it.
     pub(super) fn settle_hold(&mut self, desk: &mut Desk<'_>) {
-        let Stage::Talking { b, .. } = self.stage else { return self.settle_question(desk) };
+        let Stage::Talking { b } = self.stage else { return self.settle_question(desk) };
         let Some(at) = self.b.iter().position(|leg| leg.id == b) else { return };
         let holding = (self.a.holds(), self.b[at].holds());
         let hold = (holding != (false, false)).then_some(holding);
@@ -27,7 +27,7 @@ impl Call {
             Some(_) => desk.outbox.media(Command::Unbridge { port: a }),
         }
         if let Some(recording) = &mut self.recording {
-            recording.silence(hold.map(|_| Silence::Hold), desk.outbox);
+            recording.hold(hold.is_some(), desk.outbox);
         }
         let told = |held: bool| if held { Direction::SendOnly } else { Direction::SendRecv };
         self.a.tell(desk, told(holding.1));

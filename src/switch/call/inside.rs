@@ -81,7 +81,7 @@ impl Call {
             .unwrap_or_default();
         let Some(digit) = digit(body) else { return };
         match self.stage {
-            Stage::Talking { b, .. } => {
+            Stage::Talking { b } if from == b || from == self.a.id => {
                 let to = if from == b { self.a.id } else { b };
                 if let Some(leg) = self.leg(to) {
                     leg.inform(desk, kind, body);

@@ -9,6 +9,7 @@ mod ending;
 mod exchange;
 mod invited;
 mod presence;
+mod refer;
 mod refresh;
 
 use std::net::SocketAddr;
@@ -31,11 +32,12 @@ use asks::{Ask, Request};
 use calling::Fork;
 use early::Early;
 use presence::Presence;
+pub(super) use refer::Subscription;
 use refresh::{Refresh, Updates};
 
 /// A leg of a call, numbered in the order they began; the caller's is 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct LegId(pub(crate) u32);
+pub struct LegId(pub(crate) u32);
 
 /// Whose leg it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,6 +89,10 @@ pub(super) struct Leg {
     authorised: Option<ClientId>,
     /// Whether the journal has this dialog.
     remembered: bool,
+    /// We began it: its Call-ID is ours.
+    is_ours: bool,
+    /// Who had it called (RFC 3892), to be said to a phone of ours.
+    pub(super) referred_by: Option<Uri>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -258,6 +264,8 @@ impl Leg {
             asks: Vec::new(),
             authorised: None,
             remembered: false,
+            is_ours: near.is_some(),
+            referred_by: None,
         }
     }
 

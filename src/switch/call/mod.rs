@@ -8,8 +8,12 @@ mod fork;
 mod hold;
 mod inside;
 mod leg;
+mod merging;
+mod parked;
+mod pickup;
 mod recorded;
 mod ringing;
+mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -19,6 +23,8 @@ use ending::cause;
 use fork::{is_no_way, outward};
 use leg::{Leg, Outcome};
 pub(super) use leg::{LegId, Party};
+pub(super) use transfer::Referral;
+use transfer::{Aside, Serving, Transfer};
 
 use super::consent::Question;
 use super::control::CallRow;
@@ -26,11 +32,12 @@ use super::journal::{CallDirection, CallId, Cdr, Entry};
 use super::log::Fact;
 use super::number::Number;
 use super::recording::Recording;
-use super::routing::{Plan, Target, Way};
+use super::routing::{Feature, Plan, Target, Way};
 use super::settings::{MUSIC, Prompt, RINGBACK};
 use crate::media::{Command, PlayId, Repeat};
 use crate::redacted::Redacted;
 use crate::wire::flow::{Flow, Transport};
+use crate::wire::sdp::negotiation::Direction;
 use crate::wire::sip::endpoint::{ClientId, ServerId};
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
@@ -75,11 +82,21 @@ pub(super) struct Caller {
 pub(super) struct Call {
     pub(super) id: CallId,
     plan: Plan,
+    /// For whom phones are rung, as they see them: the caller; later whoever was transferred last.
     caller: Caller,
     cdr: Cdr,
+    /// Whoever waits while another is looked for: the caller's, until a transfer leaves somebody else waiting.
     a: Leg,
     b: Vec<Leg>,
+    /// Whoever has transferred the call away, until they are gone.
+    aside: Vec<Aside>,
     stage: Stage,
+    /// A transfer under way.
+    transfer: Option<Transfer>,
+    /// The agent at work, if a queue brought them here.
+    serving: Option<Serving>,
+    /// How legs are shown that are neither the caller's nor a user's.
+    faces: Vec<(LegId, Caller)>,
     recording: Option<Recording>,
     /// Who holds: (caller, other side), while anybody does.
     hold: Option<(bool, bool)>,
@@ -108,8 +125,10 @@ enum Stage {
     Waiting { until: Instant },
     /// Phones ring, at most until then; for an `offer` if the call came from a queue.
     Ringing { until: Instant, offer: Option<Offer> },
-    /// Bridged with this leg; `agent` if a queue brought them together.
-    Talking { b: LegId, agent: Option<String> },
+    /// Bridged with this leg.
+    Talking { b: LegId },
+    /// In a slot, with music.
+    Parked { slot: u32, by: Option<String>, until: Instant },
     /// Every leg has been told; waiting for the last words.
     Ending,
 }
@@ -145,14 +164,16 @@ impl Call {
             (Party::User(_), Target::Trunk { ways, .. }) => {
                 ways.first().map(|way| way.trunk.clone())
             }
-            (Party::User(_), Target::User(_) | Target::Queue(_)) => None,
+            (Party::User(_), Target::User(_) | Target::Queue(_) | Target::Feature(_)) => None,
         };
         let cdr = Cdr {
             call: id,
             direction: match (&caller.party, &plan.target) {
                 (Party::Trunk(_), _) => CallDirection::Inbound,
                 (Party::User(_), Target::Trunk { .. }) => CallDirection::Outbound,
-                (Party::User(_), Target::User(_) | Target::Queue(_)) => CallDirection::Internal,
+                (Party::User(_), Target::User(_) | Target::Queue(_) | Target::Feature(_)) => {
+                    CallDirection::Internal
+                }
             },
             from: Redacted::new(caller.number.as_str().to_owned()),
             to: Redacted::new(plan.number.as_str().to_owned()),
@@ -160,7 +181,7 @@ impl Call {
             route: Some(plan.route.clone()),
             queue: match &plan.target {
                 Target::Queue(queue) => Some(queue.clone()),
-                Target::User(_) | Target::Trunk { .. } => None,
+                Target::User(_) | Target::Trunk { .. } | Target::Feature(_) => None,
             },
             agent: None,
             started: desk.now.utc,
@@ -172,6 +193,8 @@ impl Call {
             consent: None,
             recording: None,
             unrecorded: None,
+            transferred_to: None,
+            merged_into: None,
         };
         desk.outbox.store(Entry::Call(Box::new(cdr.clone())));
         desk.outbox.log(Fact::CallStarted { call: id, route: plan.route.clone() });
@@ -186,7 +209,11 @@ impl Call {
             cdr,
             a,
             b: Vec::new(),
+            aside: Vec::new(),
             stage: Stage::Opening,
+            transfer: None,
+            serving: None,
+            faces: Vec::new(),
             recording: None,
             hold: None,
             other_flows: BTreeMap::new(),
@@ -200,7 +227,11 @@ impl Call {
     }
 
     fn leg(&mut self, leg: LegId) -> Option<&mut Leg> {
-        std::iter::once(&mut self.a).chain(&mut self.b).find(|candidate| candidate.id == leg)
+        let aside = self.aside.iter_mut().map(|aside| &mut aside.leg);
+        std::iter::once(&mut self.a)
+            .chain(&mut self.b)
+            .chain(aside)
+            .find(|candidate| candidate.id == leg)
     }
 
     /// Nothing is left to wait for; the call's record is stored.
@@ -208,12 +239,14 @@ impl Call {
         matches!(self.stage, Stage::Ending)
             && self.a.is_over()
             && self.b.is_empty()
+            && self.aside.is_empty()
             && self.recording.as_ref().is_none_or(Recording::is_over)
     }
 
     /// Legs that have nothing more to say are dropped; the switch asks for it after all that a call does.
     pub(super) fn tidy(&mut self) {
         self.b.retain(|leg| !leg.is_over());
+        self.aside.retain(|aside| !aside.is_over());
     }
 
     // ---- the caller's way in ----
@@ -239,9 +272,10 @@ impl Call {
 
     /// No port could be bound.
     pub(super) fn open_failed(&mut self, desk: &mut Desk<'_>, leg: LegId) {
+        let is_callers = leg == self.a.id;
         let Some(broken) = self.leg(leg) else { return };
         broken.port_closed(desk);
-        if leg == LegId(0) {
+        if is_callers {
             self.refuse(desk, OVERLOADED, "no media port");
         } else {
             broken.hang_up(desk, None);
@@ -267,6 +301,9 @@ impl Call {
         let Some(acked) = self.leg(leg) else { return };
         if let Err(status) = acked.acknowledged(desk, server, ack) {
             acked.hang_up(desk, None);
+            if self.is_aside(leg) {
+                return self.aside_gone(desk, leg);
+            }
             return self.finish(desk, "no media in common", Some(status));
         }
         if leg == self.a.id && matches!(self.stage, Stage::Answering) {
@@ -297,6 +334,8 @@ impl Call {
 
     /// Looks for whom the plan names.
     fn seek(&mut self, desk: &mut Desk<'_>) {
+        self.refusal = None;
+        self.ways.clear();
         match self.plan.target.clone() {
             Target::User(user) => {
                 self.ringback(desk);
@@ -313,6 +352,12 @@ impl Call {
                     desk.settings.queues.get(&queue).map_or(Duration::ZERO, |queue| queue.wait);
                 self.stage = Stage::Waiting { until: desk.now.instant + wait };
                 desk.news.push(News::Queued { queue, call: self.id });
+                // The queue has taken the call in: whoever sent it there is done.
+                self.transferred(desk);
+            }
+            Target::Feature(Feature::Park(slot)) => self.park(desk, slot),
+            Target::Feature(Feature::PickUp { .. } | Feature::Fetch(_)) => {
+                desk.news.push(News::Arrived(self.id));
             }
         }
     }
@@ -349,7 +394,15 @@ impl Call {
                     call: self.id,
                 });
             }
-            _ => self.refuse(desk, status, cause(status)),
+            _ => self.not_reached(desk, status),
+        }
+    }
+
+    /// Whoever was called does not talk: the caller is refused, or whoever transferred the call has it back.
+    fn not_reached(&mut self, desk: &mut Desk<'_>, status: Status) {
+        match self.transfer.take() {
+            Some(transfer) => self.give_back(desk, transfer, status),
+            None => self.refuse(desk, status, cause(status)),
         }
     }
 
@@ -365,24 +418,38 @@ impl Call {
             self.cdr.answered = Some(desk.now.utc);
         }
         let leg = self.b.iter().find(|leg| leg.id == b).expect("the leg that answered is ours");
-        let (port, party) = (leg.port, leg.party.clone());
-        desk.outbox.media(Command::Bridge { a: self.a.port, b: port });
-        if let (Some(agent), Target::Queue(queue)) = (&agent, &self.plan.target) {
+        if let (Some(agent), Target::Queue(queue)) = (agent, &self.plan.target) {
             desk.news.push(News::Unqueued { queue: queue.clone(), call: self.id });
             desk.news.push(News::Talking { agent: agent.clone(), call: self.id });
+            let wrap_up =
+                desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.wrap_up);
+            self.serving = Some(Serving { leg: b, agent, call: self.id, wrap_up });
         }
-        let by_name = agent.as_ref().and_then(|name| desk.settings.agents.get(name));
-        let by_user =
-            || desk.settings.agents.values().find(|agent| party == Party::User(agent.user.clone()));
-        let on_file = by_name.or_else(by_user);
-        self.cdr.agent = on_file.map(|agent| agent.name.clone()).or(match &party {
-            Party::User(user) => Some(user.clone()),
-            Party::Trunk(_) => None,
-        });
-        self.cdr.bridged = Some(desk.now.utc);
-        self.record(desk, port, on_file);
+        if self.cdr.agent.is_none() {
+            let on_file = self.agent_at(desk.settings, leg).map(|agent| agent.name.clone());
+            self.cdr.agent = on_file.or(match &leg.party {
+                Party::User(user) => Some(user.clone()),
+                Party::Trunk(_) => None,
+            });
+        }
+        self.transferred(desk);
+        self.converse(desk, b);
+    }
+
+    /// The two talk: their ports are bridged, and who they are decides on the recording.
+    fn converse(&mut self, desk: &mut Desk<'_>, b: LegId) {
+        let leg = self.b.iter_mut().find(|leg| leg.id == b).expect("the leg that talks is ours");
+        desk.outbox.media(Command::Bridge { a: self.a.port, b: leg.port });
+        if !self.a.holds() && !leg.holds() {
+            // Either may have been held by somebody who is gone.
+            self.a.tell(desk, Direction::SendRecv);
+            leg.tell(desk, Direction::SendRecv);
+        }
+        self.stage = Stage::Talking { b };
+        self.hold = None;
+        self.cdr.bridged.get_or_insert(desk.now.utc);
+        self.settle_recording(desk);
         desk.outbox.store(Entry::Call(Box::new(self.cdr.clone())));
-        self.stage = Stage::Talking { b, agent };
         self.settle_hold(desk);
     }
 
@@ -397,6 +464,9 @@ impl Call {
         response: &Message,
         flow: Flow,
     ) {
+        if let Some(status) = response.status() {
+            self.subscriber_says(client, status);
+        }
         let Some(answering) = self.leg(leg) else { return };
         let outcome = answering.response(desk, client, response, flow);
         // Flow Failed (RFC 5626 §11.1): the proxy has lost the phone's connection.
@@ -414,6 +484,7 @@ impl Call {
         client: ClientId,
         status: Status,
     ) {
+        self.subscriber_says(client, status);
         let Some(failing) = self.leg(leg) else { return };
         let outcome = failing.failed(desk, client, status);
         let is_refused = matches!(outcome, Outcome::Refused(_));
@@ -431,6 +502,7 @@ impl Call {
                 self.ring_next_trunk(desk, outward(status));
             }
             Outcome::Refused(status) => self.declined(desk, outward(status)),
+            Outcome::Lost if self.is_aside(leg) => self.aside_gone(desk, leg),
             Outcome::Lost => self.lost(desk, leg),
             Outcome::Unacknowledged => {
                 let status = reliable::UNACKNOWLEDGED;
@@ -444,11 +516,15 @@ impl Call {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let stage = match &self.stage {
             Stage::Asking(question) => question.deadline(),
-            Stage::Waiting { until } | Stage::Ringing { until, .. } => Some(*until),
+            Stage::Waiting { until }
+            | Stage::Ringing { until, .. }
+            | Stage::Parked { until, .. } => Some(*until),
             Stage::Opening | Stage::Answering | Stage::Talking { .. } | Stage::Ending => None,
         };
         let recording = self.recording.as_ref().and_then(Recording::deadline);
-        self.b.iter().chain([&self.a]).filter_map(Leg::deadline).chain(stage).chain(recording).min()
+        let aside = self.aside.iter().filter_map(Aside::deadline);
+        let legs = self.b.iter().chain([&self.a]).filter_map(Leg::deadline);
+        legs.chain(aside).chain(stage).chain(recording).min()
     }
 
     pub(super) fn timeout(&mut self, desk: &mut Desk<'_>) {
@@ -466,10 +542,14 @@ impl Call {
                 }
                 self.unanswered(desk, Status::of(480));
             }
+            Stage::Parked { until, .. } if *until <= now => self.back_from_park(desk),
             _ => {}
         }
         self.turn_reels(desk);
-        let legs: Vec<LegId> = self.b.iter().chain([&self.a]).map(|leg| leg.id).collect();
+        self.dismiss_transferors(desk);
+        let aside = self.aside.iter().map(|aside| aside.leg.id);
+        let legs: Vec<LegId> =
+            self.b.iter().chain([&self.a]).map(|leg| leg.id).chain(aside).collect();
         for id in legs {
             if let Some(leg) = self.leg(id) {
                 let outcome = leg.timeout(desk);
@@ -486,6 +566,9 @@ impl Call {
             Stage::Opening | Stage::Answering => "starting",
             Stage::Asking(_) => "asking",
             Stage::Waiting { .. } => "waiting",
+            Stage::Parked { slot, .. } => {
+                return CallRow::of(&self.cdr, format!("parked at {slot}"));
+            }
             Stage::Ringing { .. } => "ringing",
             Stage::Talking { .. } if self.is_held() => "on hold",
             Stage::Talking { .. } => "talking",

@@ -1,41 +1,74 @@
-//! The call's recording: begun by a permit, ended with the conversation.
+//! The call's recording: begun by a permit, paused while those who talk have none, ended with the conversation.
 
-use super::Call;
 use super::desk::Desk;
+use super::leg::{Leg, LegId};
+use super::{Call, Stage};
 use crate::media::{PortId, RecordingId, Sealed};
-use crate::switch::consent;
+use crate::switch::consent::{self, RecordingPermit, Talker};
 use crate::switch::journal::{Entry, EntryId};
 use crate::switch::log::Fact;
 use crate::switch::recording::Recording;
-use crate::switch::settings::{Agent, ConsentMode};
+use crate::switch::settings::{ConsentMode, Settings};
 
 impl Call {
-    /// Begins it, if both sides agreed; else notes why not. `agent` is whose agreement is on file.
-    pub(super) fn record(&mut self, desk: &mut Desk<'_>, port: PortId, agent: Option<&Agent>) {
-        if self.plan.consent != ConsentMode::Never && self.cdr.unrecorded.is_none() {
-            match (
-                consent::permit(self.id, self.cdr.consent.as_ref(), agent),
-                self.plan.retention.clone(),
-            ) {
-                (Ok(permit), Some(keep)) => {
-                    let id = RecordingId(desk.id());
-                    self.cdr.recording = Some(id);
-                    self.recording = Some(Recording::begin(
-                        permit,
-                        id,
-                        (self.a.port, port),
-                        keep,
-                        desk.settings.longest_recording,
-                        desk.now,
-                        desk.outbox,
-                    ));
-                }
-                (Ok(_), None) => {
-                    self.unrecorded(desk, "the route names no retention policy".into())
-                }
-                (Err(why), _) => self.unrecorded(desk, why.into()),
-            }
+    /// Brings the recording in line with who talks: begins it, pauses it, or goes on with it; notes why there is none.
+    pub(super) fn settle_recording(&mut self, desk: &mut Desk<'_>) {
+        if self.plan.consent == ConsentMode::Never {
+            return;
         }
+        match (self.permit(desk.settings), &mut self.recording) {
+            (Ok((permit, ports)), Some(recording)) => {
+                recording.resume(permit, ports, desk.outbox);
+                self.turn_reels(desk);
+            }
+            (Err(_), Some(recording)) => recording.pause(desk.outbox),
+            (Ok((permit, ports)), None) => self.begin_recording(desk, permit, ports),
+            (Err(why), None) => self.unrecorded(desk, why.into()),
+        }
+    }
+
+    fn begin_recording(
+        &mut self,
+        desk: &mut Desk<'_>,
+        permit: RecordingPermit,
+        ports: (PortId, PortId),
+    ) {
+        let Some(keep) = self.plan.retention.clone() else {
+            return self.unrecorded(desk, "the route names no retention policy".into());
+        };
+        let id = RecordingId(desk.id());
+        self.cdr.recording = Some(id);
+        self.cdr.unrecorded = None;
+        self.recording = Some(Recording::begin(
+            permit,
+            id,
+            ports,
+            keep,
+            desk.settings.longest_recording,
+            desk.now,
+            desk.outbox,
+        ));
+    }
+
+    /// The permit of those who talk, and the ports of customer and agent.
+    fn permit(
+        &self,
+        settings: &Settings,
+    ) -> Result<(RecordingPermit, (PortId, PortId)), &'static str> {
+        let Stage::Talking { b } = self.stage else { return Err("nobody talked") };
+        let b = self.b.iter().find(|leg| leg.id == b).ok_or("nobody talked")?;
+        let talker = |leg: &Leg| match self.agent_at(settings, leg) {
+            // Only the caller is ever asked, whose leg is the first.
+            _ if leg.id == LegId(0) => Talker::Caller(self.cdr.consent.as_ref()),
+            Some(agent) => Talker::Agent(agent),
+            None => Talker::Other,
+        };
+        let permit = consent::permit(self.id, [talker(&self.a), talker(b)])?;
+        let ports = match self.a.id {
+            LegId(0) => (self.a.port, b.port),
+            _ => (b.port, self.a.port),
+        };
+        Ok((permit, ports))
     }
 
     /// Each of its recordings, the first one first.

@@ -4,12 +4,17 @@ use super::desk::Desk;
 use super::{Call, LegId, Stage};
 use crate::media::{Command, Repeat};
 use crate::switch::settings::{EarlyMedia, RINGBACK};
+use crate::wire::sip::message::Status;
 
 impl Call {
     /// A phone rings: so it does for an unanswered caller, who hears early audio if there is just one to hear, or our tone, or what
     /// their own phone makes of a 180.
     pub(super) fn rings(&mut self, desk: &mut Desk<'_>, leg: LegId, early: bool) {
-        if !matches!(self.stage, Stage::Ringing { .. }) || !self.a.is_unanswered() {
+        if !matches!(self.stage, Stage::Ringing { .. }) {
+            return;
+        }
+        self.tell_transferor(desk, Status::of(180));
+        if !self.a.is_unanswered() {
             return;
         }
         match desk.settings.early_media {

@@ -1,7 +1,7 @@
 //! One recording after the other, and each ended when its time is.
 
 use super::super::Output;
-use super::super::consent::permit;
+use super::super::consent::{Talker, permit};
 use super::super::journal::{CallId, ConsentAnswer, ConsentRecord};
 use super::super::settings::{Agent, ConsentMode};
 use super::*;
@@ -19,7 +19,7 @@ struct Room {
 }
 
 impl Room {
-    fn new() -> Room {
+    fn permit() -> RecordingPermit {
         let utc = Utc::parse("2030-01-07T09:00:00Z").expect("a time");
         let consent = ConsentRecord {
             mode: ConsentMode::ExpressAll,
@@ -30,7 +30,13 @@ impl Room {
             language: "en".into(),
         };
         let agent = Agent { name: "bob".into(), user: "201".into(), agrees_to_recording: true };
-        let permit = permit(CallId(7), Some(&consent), Some(&agent)).expect("both agree");
+        let talkers = [Talker::Caller(Some(&consent)), Talker::Agent(&agent)];
+        permit(CallId(7), talkers).expect("both agree")
+    }
+
+    fn new() -> Room {
+        let utc = Utc::parse("2030-01-07T09:00:00Z").expect("a time");
+        let permit = Room::permit();
         let now = Now { instant: Instant::now(), utc };
         let mut outbox = Outbox::default();
         let recording = Recording::begin(
@@ -59,6 +65,10 @@ impl Room {
         std::iter::from_fn(|| self.outbox.pop())
             .map(|output| match output {
                 Output::Media(Command::Tap { recording, .. }) => format!("tap {}", recording.0),
+                Output::Media(Command::Deafen { recording }) => format!("deafen {}", recording.0),
+                Output::Media(Command::Hear { recording, agent, .. }) => {
+                    format!("hear {} at {}", recording.0, agent.0)
+                }
                 Output::Media(Command::Record { recording, .. }) => {
                     format!("record {}", recording.0)
                 }
@@ -139,12 +149,33 @@ fn what_gets_too_long_goes_on_in_another_one_that_names_the_first() {
 fn silence_goes_on_too() {
     let mut room = Room::new();
     room.stored(1);
-    room.recording.silence(Some(Silence::Hold), &mut room.outbox);
+    room.recording.hold(true, &mut room.outbox);
     room.says();
     room.recording.go_on(SECOND, room.now, &mut room.outbox);
     assert_eq!(room.says(), ["tap 2", "silence 2", "arm 2 after 1", "seal 1"]);
-    room.recording.silence(None, &mut room.outbox);
+    room.recording.hold(false, &mut room.outbox);
     assert_eq!(room.says(), ["unsilence 2"]);
+}
+
+#[test]
+fn without_a_permit_nobody_is_listened_to_and_the_interval_is_a_pause_whoever_holds() {
+    let mut room = Room::new();
+    room.stored(1);
+    room.says();
+    room.recording.pause(&mut room.outbox);
+    room.recording.pause(&mut room.outbox);
+    room.recording.hold(true, &mut room.outbox);
+    assert_eq!(room.says(), ["silence 1", "deafen 1"]);
+    assert_eq!(room.recording.deadline(), None, "silence does not go on in another one");
+    room.recording.resume(Room::permit(), (PortId(1), PortId(9)), &mut room.outbox);
+    assert_eq!(room.says(), ["hear 1 at 9", "silence 1"], "still on hold");
+    room.recording.hold(false, &mut room.outbox);
+    assert_eq!(room.says(), ["unsilence 1"]);
+    room.recording.resume(Room::permit(), (PortId(1), PortId(9)), &mut room.outbox);
+    assert!(room.says().is_empty(), "nothing has changed");
+    room.recording.end(&mut room.outbox);
+    room.recording.pause(&mut room.outbox);
+    assert_eq!(room.says(), ["seal 1"], "nothing is told of what is over");
 }
 
 #[test]

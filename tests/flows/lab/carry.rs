@@ -115,6 +115,12 @@ impl World {
                 self.relay.tap(*recording, *customer, *agent, tap);
                 self.tapes.begin(now, *recording, listener);
             }
+            Command::Deafen { recording } => self.relay.untap(*recording),
+            Command::Hear { recording, customer, agent } => {
+                let (tap, listener) = tap::tap(Samples(16_000));
+                self.relay.tap(*recording, *customer, *agent, tap);
+                self.tapes.get(*recording).hear(now, listener);
+            }
             Command::Record { recording, path: _ } => {
                 let armed = |entry: &Entry| matches!(entry, Entry::Armed(armed) if armed.recording == *recording);
                 assert!(self.journal.entries().any(armed), "audio reaches the disk before its row");

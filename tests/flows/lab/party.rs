@@ -368,6 +368,64 @@ impl Party {
         self.acts(|phone, now| phone.reinvite(now, direction))
     }
 
+    /// REFER to this number at the switch.
+    pub(crate) fn refers(&self, number: &str) -> &Party {
+        let domain = self.domain();
+        self.refers_to(&format!("<sip:{number}@{domain}>"))
+    }
+
+    /// REFER with this Refer-To.
+    pub(crate) fn refers_to(&self, to: &str) -> &Party {
+        self.acts(|phone, now| phone.refer(now, to, ""))
+    }
+
+    /// REFER to whomever `other`, a phone of the same owner, talks to.
+    pub(crate) fn refers_to_dialog_of(&self, other: &Party, number: &str) -> &Party {
+        let named = other.names_its_dialog().replace(';', "%3B").replace('=', "%3D");
+        let domain = self.domain();
+        self.refers_to(&format!("<sip:{number}@{domain}?Replaces={named}>"))
+    }
+
+    /// The same with further header lines.
+    pub(crate) fn refers_with(&self, number: &str, headers: &str) -> &Party {
+        let to = format!("<sip:{number}@{}>", self.domain());
+        self.acts(|phone, now| phone.refer(now, &to, headers))
+    }
+
+    /// The dialog it is in, as Replaces names it.
+    pub(crate) fn names_its_dialog(&self) -> String {
+        self.world.borrow().phones[self.place].1.replaces()
+    }
+
+    /// An INVITE with Replaces.
+    pub(crate) fn invites_replacing(&self, number: &str, replaces: &str) -> &Party {
+        self.acts(|phone, now| phone.invite_replacing(now, number, replaces))
+    }
+
+    fn domain(&self) -> String {
+        self.world.borrow().settings().domain.clone()
+    }
+
+    /// A NOTIFY says that the transfer has come to this, and is answered with 200.
+    pub(crate) fn is_told(&self, fragment: &str) -> &Party {
+        let notify = self.receives("NOTIFY");
+        assert_eq!(notify.header("Content-Type"), "message/sipfrag;version=2.0");
+        let line = format!("\r\n\r\nSIP/2.0 {fragment}");
+        assert!(notify.text().contains(&line), "{fragment}: {}", notify.text());
+        let state = notify.header("Subscription-State");
+        match fragment.starts_with('1') {
+            true => assert!(state.starts_with("active;expires="), "{state}"),
+            false => assert_eq!(state, "terminated;reason=noresource"),
+        }
+        self.answers_to(&notify, 200, "OK")
+    }
+
+    /// A re-INVITE comes, and is agreed to.
+    pub(crate) fn is_reinvited(&self) -> &Party {
+        let request = self.receives("INVITE");
+        self.agrees_to(&request).expects("ACK")
+    }
+
     /// BYE, and its 200.
     pub(crate) fn hangs_up(&self) -> &Party {
         self.acts(|phone, now| phone.bye(now)).expects("200 OK")

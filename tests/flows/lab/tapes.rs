@@ -104,6 +104,13 @@ impl Tape {
         Event::RecordingFailed { recording: self.id, cause: "the disk is full".into() }
     }
 
+    pub(crate) fn hear(&mut self, now: Instant, listener: Listener) {
+        if let End::Open(recorder) = &mut self.end {
+            recorder.advance(now, &mut self.samples);
+            recorder.hear(listener);
+        }
+    }
+
     pub(crate) fn silence(&mut self, now: Instant, reason: Option<Silence>) {
         match (&mut self.end, reason) {
             (End::Open(recorder), Some(reason)) => recorder.silence(now, reason),

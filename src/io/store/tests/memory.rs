@@ -75,6 +75,8 @@ fn a_call_is_read_back_as_it_was_written() {
     });
     whole.recording = Some(RecordingId(9));
     whole.unrecorded = Some("the caller declined".into());
+    whole.transferred_to = Some("1002".to_owned().into());
+    whole.merged_into = Some(CallId(7));
     place.open().store.write(&[call(9), Entry::Call(Box::new(whole.clone()))]).expect("written");
 
     let Ok(Matches::One(read)) = place.reader().call(&CallId(9).to_string()) else {

@@ -61,6 +61,9 @@ impl Leg {
         if let Some((name, value)) = authorization {
             request = request.header(name, value);
         }
+        if let Some(referrer) = &self.referred_by {
+            request = request.header(Name::ReferredBy, format_args!("<{referrer}>"));
+        }
         let client = desk.request(self.key(), self.way(desk), request.body(SDP, &offer));
         let give_up = give_up.map(|time| desk.now.instant + time);
         self.state = State::Calling { client, authorised, give_up, forks: Vec::new() };

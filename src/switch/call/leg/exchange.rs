@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::refresh::Refresh;
-use super::{Exchange, Leg, LegId, Offer, Outcome, SDP, State};
+use super::{Exchange, Leg, Offer, Outcome, SDP, State};
 use crate::switch::call::desk::Desk;
 use crate::wire::flow::Flow;
 use crate::wire::sdp::negotiation::Direction;
@@ -41,7 +41,7 @@ impl Leg {
             }
             // RFC 3261 §14.1: we own the Call-ID of the legs that we began, and wait longer on them.
             491 => {
-                let span = if self.id == LegId(0) { 0..200 } else { 210..400 };
+                let span = if self.is_ours { 210..400 } else { 0..200 };
                 let tens = span.start + u64::from(desk.ids.word()) % (span.end - span.start);
                 Exchange::Later { at: desk.now.instant + Duration::from_millis(10 * tens) }
             }

@@ -7,16 +7,16 @@ use crate::wire::sip::uri::Scheme;
 use crate::wire::sip::{reliable, timer};
 
 /// The Allow header of everything we send.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER";
 
 /// The extensions that we know: Require may name them, and Supported does.
-const EXTENSIONS: [&str; 2] = [reliable::TAG, timer::TAG];
+const EXTENSIONS: [&str; 4] = [reliable::TAG, timer::TAG, "replaces", "norefersub"];
 
 /// Those that a registrar knows: RFC 3327, RFC 5626.
 const OF_REGISTER: [&str; 4] = [EXTENSIONS[0], EXTENSIONS[1], "path", "outbound"];
 
 /// The Supported header of what begins or answers a call, and of an answer to OPTIONS.
-pub const SUPPORTED: &str = "100rel, timer";
+pub const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
 
 /// The body that a call is made of.
 const SDP: &str = "application/sdp";
@@ -36,8 +36,11 @@ pub(super) fn refused(request: &Message, answer: impl Fn(u16) -> Outgoing) -> Op
         Method::Prack if request.to().tag().is_some() => {}
         // Of a dialog that is none of ours it is a 481 (RFC 6665 §4.1.3), so the user has to look.
         Method::Notify if request.to().tag().is_some() => {}
+        Method::Refer if request.to().tag().is_some() => {}
+        // Nobody has a call moved that they are not in.
+        Method::Refer => return Some(answer(403)),
         Method::Prack => return Some(answer(481)),
-        Method::Subscribe | Method::Notify | Method::Refer | Method::Message | Method::Publish => {
+        Method::Subscribe | Method::Notify | Method::Message | Method::Publish => {
             return Some(answer(405).header(Name::Allow, ALLOW));
         }
         Method::Other(_) => return Some(answer(501).header(Name::Allow, ALLOW)),

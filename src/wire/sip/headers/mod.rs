@@ -3,9 +3,11 @@
 mod address;
 mod name;
 mod params;
+mod replaces;
 mod via;
 
 pub use address::{Address, Contacts};
 pub use name::Name;
 pub use params::Params;
+pub use replaces::Replaces;
 pub use via::{CSeq, Via};

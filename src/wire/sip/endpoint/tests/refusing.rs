@@ -26,7 +26,7 @@ fn what_we_do_not_do_is_refused_in_the_order_of_rfc_3261_8_2() {
         (Ask::new("NEWMETHOD"), 501, "Allow: INVITE, "),
         (with("SUBSCRIBE", "Require: nothing\r\n", ""), 405, "Allow: INVITE, "),
         (Ask::new("NOTIFY"), 405, "Allow: "),
-        (Ask::new("REFER"), 405, "Allow: "),
+        (Ask::new("REFER"), 403, ""),
         (Ask::new("MESSAGE"), 405, "Allow: "),
         (Ask::new("PUBLISH"), 405, "Allow: "),
         (Ask::new("PRACK"), 481, ""),
@@ -74,6 +74,8 @@ fn what_we_can_do_reaches_the_user() {
         with("INVITE", optional, SDP),
         with("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=1\r\n").to_tag("x"),
         with("REGISTER", "Accept: text/x\r\n", ""),
+        with("INVITE", "Require: replaces\r\n", ""),
+        Ask::new("REFER").to_tag("x"),
         // Whether there is such a dialog is the user's to know.
         Ask::new("NOTIFY").to_tag("x"),
         Ask::new("PRACK").to_tag("x"),

@@ -1,0 +1,182 @@
+//! Whatever brings two calls together: a REFER, which may name the dialog of another call; a pickup; somebody who fetches a parked
+//! call.
+
+use super::call::{LegId, Party, Referral};
+use super::journal::CallId;
+use super::number::Number;
+use super::reception::No;
+use super::routing::{Feature, Plan, Target};
+use super::settings::ConsentMode;
+use super::{Now, Switch};
+use crate::wire::sip::endpoint::ServerId;
+use crate::wire::sip::headers::{Name, Replaces};
+use crate::wire::sip::message::{Message, Status};
+use crate::wire::sip::outgoing::Outgoing;
+
+/// Group pickup.
+const GROUP_PICKUP: &str = "*8";
+/// Directed pickup: before an extension.
+const PICKUP: &str = "**";
+
+impl Switch {
+    /// A REFER inside a dialog.
+    pub(super) fn refer(
+        &mut self,
+        now: Now,
+        (call, leg): (CallId, LegId),
+        server: ServerId,
+        request: &Message,
+    ) {
+        let asked = self.with(now, call, |call, desk| call.refers(desk, leg, request));
+        let done = match asked.unwrap_or(Err(Status::of(481))) {
+            Ok(referral) if referral.replaces.is_some() => {
+                self.attend(now, call, server, request, referral)
+            }
+            Ok(referral) => {
+                let way = self.way(now, &referral.by, &referral.from, &referral.number);
+                // Whoever transfers causes the call, and needs the right to.
+                let way =
+                    way.and_then(|plan| self.admit(now, call, &referral.by, &plan).map(|()| plan));
+                let way = way.map_err(|no| no.status);
+                self.with(now, call, |call, desk| {
+                    call.transfer(desk, server, request, referral, way)
+                });
+                Ok(())
+            }
+            Err(status) => Err(status),
+        };
+        if let Err(status) = done {
+            self.endpoint.respond(now.instant, server, Outgoing::response(status, request, None));
+        }
+    }
+
+    /// Attended transfer (RFC 5589 §7): the two far sides of one party's two calls talk, in the call of the two that is the
+    /// customer's.
+    fn attend(
+        &mut self,
+        now: Now,
+        call: CallId,
+        server: ServerId,
+        request: &Message,
+        referral: Referral,
+    ) -> Result<(), Status> {
+        let named = referral.replaces.as_ref().and_then(|replaces| self.named(replaces));
+        let (other, leg) = named.ok_or(Status::of(481))?;
+        let fits = |found: &super::call::Call| found.may_join(leg, &referral.by);
+        if other == call || !self.calls.get(&other).is_some_and(fits) {
+            return Err(Status::of(403));
+        }
+        let is_customers = |id: CallId| self.calls.get(&id).is_some_and(|call| call.has_asked());
+        if is_customers(other) && !is_customers(call) && self.calls[&other].talks() {
+            self.ledger.goes_on(call, other);
+            let given = self.with(now, call, |call, desk| {
+                call.refer_away(desk, server, request, &referral, other)
+            });
+            if let Some(given) = given.flatten() {
+                self.with(now, other, |call, desk| call.take_over(desk, leg, given));
+            }
+        } else {
+            self.ledger.goes_on(other, call);
+            let given = self.with(now, other, |given, desk| given.hand_over(desk, leg, call));
+            if let Some(given) = given.flatten() {
+                self.with(now, call, |call, desk| {
+                    call.refer_to_leg(desk, server, request, referral, given);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The leg whose dialog this is.
+    fn named(&self, replaces: &Replaces) -> Option<(CallId, LegId)> {
+        let (call, leg) = *self.keys.tags.get(&*replaces.to_tag)?;
+        self.calls.get(&call)?.is_named(leg, replaces).then_some((call, leg))
+    }
+
+    // ---- features ----
+
+    /// What a number asks for that is no number of anybody's.
+    pub(super) fn feature(&self, by: &Party, number: &str) -> Result<Option<Feature>, No> {
+        let Party::User(user) = by else { return Ok(None) };
+        if let Some(park) = &self.settings.park {
+            let slot = number.parse().ok().filter(|slot| park.slots.contains(slot));
+            let slot = slot.filter(|slot: &u32| slot.to_string() == number);
+            match slot {
+                Some(slot) if self.parking.at(slot).is_some() => {
+                    return Ok(Some(Feature::Fetch(slot)));
+                }
+                None if number != park.extension => {}
+                slot => return Ok(Some(Feature::Park(slot))),
+            }
+        }
+        let whom = match number.strip_prefix(PICKUP) {
+            Some(extension) => Some(extension),
+            None if number == GROUP_PICKUP => None,
+            None => return Ok(None),
+        };
+        let rings = |call: &&super::call::Call| call.may_be_picked_up(&self.settings, user, whom);
+        let ringing = self.calls.values().find(rings).map(|call| call.id);
+        let call = ringing.ok_or(No::of(480, "nothing rings that may be picked up"))?;
+        Ok(Some(Feature::PickUp { call, replaces: None }))
+    }
+
+    /// The Replaces of an INVITE (RFC 3891 §3).
+    pub(super) fn replacing(&self, by: &Party, request: &Message) -> Result<Option<Feature>, No> {
+        let Some(line) = request.lines(Name::Replaces).next() else { return Ok(None) };
+        let replaces = Replaces::parse(line)
+            .map_err(|malformed| No::of(malformed.status.code(), malformed.what))?;
+        let found = self.named(&replaces);
+        let (call, leg) = found.ok_or(No::of(481, "Replaces names no dialog"))?;
+        let Party::User(user) = by else {
+            return Err(No::of(403, "no trunk takes the place of anybody"));
+        };
+        let replaced = self.calls.get(&call).ok_or(No::of(481, "Replaces names no dialog"))?;
+        replaced
+            .may_be_replaced(&self.settings, user, leg, replaces.early_only)
+            .map_err(|(status, why)| No::of(status.code(), why))?;
+        Ok(Some(Feature::PickUp { call, replaces: Some(leg) }))
+    }
+
+    pub(super) fn plan_of(&self, feature: Feature, dialled: &str) -> Plan {
+        let route = match &feature {
+            Feature::PickUp { .. } => "pickup",
+            Feature::Park(_) | Feature::Fetch(_) => "park",
+        };
+        Plan {
+            route: route.to_owned(),
+            target: Target::Feature(feature),
+            instead: None,
+            number: Number::Plain(dialled.into()),
+            emergency: false,
+            consent: ConsentMode::Never,
+            retention: None,
+            language: self.settings.language.clone(),
+        }
+    }
+
+    /// A call that takes part in another one: its caller's leg goes on there, and it is over.
+    pub(super) fn arrived(&mut self, now: Now, id: CallId) {
+        let Some((feature, user)) = self.calls.get(&id).and_then(|call| call.wants()) else {
+            return;
+        };
+        let found = match feature {
+            Feature::PickUp { call, .. } => Some(call),
+            Feature::Fetch(slot) => self.parking.at(slot),
+            Feature::Park(_) => None,
+        };
+        let settings = &self.settings;
+        let found = found.filter(|call| {
+            let call = self.calls.get(call);
+            call.is_some_and(|call| call.takes_in(settings, &feature, &user))
+        });
+        let Some(into) = found else {
+            self.with(now, id, |call, desk| call.too_late(desk));
+            return;
+        };
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        call.scheduled.map(|at| self.alarms.remove(&(at, id)));
+        call.goes_on_in(into, now, &mut self.outbox);
+        self.with(now, into, |other, desk| other.take_in(desk, call, feature));
+        self.keys.forget(id);
+    }
+}
