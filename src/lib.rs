@@ -61,6 +61,8 @@
 //!
 //! - One [`wire::sip::endpoint::Endpoint`] holds all listeners, and the profile is a property of the listener: transactions are
 //!   matched over all of them anyway.
+//! - Who the far side of a TLS connection has proven to be is part of its flow, as a place in the settings, instead of an event with
+//!   names: `io` knows certificates, and the switch whom they stand for. TLS has a thread of its own.
 //! - Each leg of a call negotiates alone and the media port converts, so a hold is answered at once and told to the other side by a
 //!   re-INVITE of its own, instead of being passed through.
 //! - Names are not resolved yet, so `Resolve` is not in the seam: gateways are addresses, and phones are reached where they

@@ -16,6 +16,8 @@ mod crash;
 mod extensions;
 #[path = "real/recorded.rs"]
 mod recorded;
+#[path = "real/secure.rs"]
+mod secure;
 #[path = "real/sipp.rs"]
 mod sipp;
 #[path = "real/switch.rs"]

@@ -19,7 +19,7 @@ use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::outgoing::Outgoing;
 use crate::wire::sip::timer::Limits;
-use crate::wire::sip::uri::Scheme;
+use crate::wire::sip::uri::{Scheme, Uri};
 
 /// RFC 3261 §20.43: a warning in words.
 const WARNING: u16 = 399;
@@ -45,6 +45,10 @@ impl Switch {
         let tag = self.endpoint.tag(&request);
         let answer = |status: Status| Outgoing::response(status, &request, Some(&tag));
         let answered = match request.method() {
+            // A hop before us was not secure, or ours would not be (RFC 5630 §5.3).
+            Some(Method::Invite) if is_sips(&request) && !flow.transport.is_secure() => {
+                Err(answer(Status::of(416)))
+            }
             Some(Method::Invite) => match self.caller(now, &request, flow, &answer) {
                 Ok(caller) => match self.invited(now, caller, &request, flow, &answer) {
                     Ok(planned) => return self.begin(now, planned, server, request, flow),
@@ -353,6 +357,10 @@ impl No {
     fn of(code: u16, why: &'static str) -> No {
         No { status: Status::of(code), why, told: None }
     }
+}
+
+fn is_sips(request: &Message) -> bool {
+    request.uri().is_some_and(Uri::is_sips)
 }
 
 /// An answer to OPTIONS, with what we can do (RFC 3261 §11.2).

@@ -20,6 +20,17 @@ pub(crate) struct Baresip {
 impl Baresip {
     /// Registers `user` at `switch` and answers every call with bursts of `frequency`.
     pub(crate) fn start(folder: &Path, user: &str, switch: SocketAddr, frequency: f64) -> Baresip {
+        Baresip::start_over("udp", folder, user, switch, frequency)
+    }
+
+    /// The same over another transport.
+    pub(crate) fn start_over(
+        transport: &str,
+        folder: &Path,
+        user: &str,
+        switch: SocketAddr,
+        frequency: f64,
+    ) -> Baresip {
         let home = folder.join(format!("baresip-{user}"));
         fs::create_dir_all(&home).expect("a folder");
         let tone = home.join("tone.wav");
@@ -48,7 +59,7 @@ impl Baresip {
         fs::write(home.join("config"), config).expect("a configuration");
         fs::write(home.join("contacts"), "").expect("no contacts");
         let account = format!(
-            "<sip:{user}@real.test;transport=udp>;auth_user={user};auth_pass={PASSWORD};outbound=\"sip:{switch};transport=udp\";\
+            "<sip:{user}@real.test;transport={transport}>;auth_user={user};auth_pass={PASSWORD};outbound=\"sip:{switch};transport={transport}\";\
              regint=600;answermode=auto;audio_codecs=PCMU/8000/1;ptime=20\n"
         );
         fs::write(home.join("accounts"), account).expect("an account");

@@ -33,6 +33,7 @@ impl Call {
         let to = Address::new(Uri::at_domain(user, &desk.settings.domain));
         self.stage = Stage::Ringing { until: desk.now.instant + ring, offer };
         for mut aims in phones(desk.registrar, user) {
+            aims.retain(|aim| self.hops.allow(aim.flow.transport));
             let Some(aim) = aims.pop() else { continue };
             self.call_out(desk, Party::User(user.to_owned()), from.clone(), to.clone(), aim);
             if !aims.is_empty() {
@@ -63,6 +64,7 @@ impl Call {
         let settings = desk.settings;
         let found = settings.trunks.get(&way.trunk).and_then(|trunk| {
             let gateway = trunk.gateway.as_ref()?;
+            let gateway = Some(gateway).filter(|at| self.hops.allow(at.transport))?;
             Some((trunk, gateway, listener(settings, gateway.transport, gateway.address)?))
         });
         let Some((trunk, gateway, listener)) = found else { return false };

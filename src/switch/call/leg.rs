@@ -183,7 +183,11 @@ impl Leg {
     ) -> Leg {
         let tag = desk.endpoint.dialog_tag(server);
         let listener = desk.settings.listener(flow.listener);
-        let dialog = Dialog::answering(&request, flow, listener.reach, &tag, desk.contact(flow));
+        let contact = desk.contact(flow);
+        // RFC 3261 §12.1.1: as secure as what was asked for.
+        let is_sips = request.uri().is_some_and(Uri::is_sips);
+        let contact = if is_sips { contact.secured() } else { contact };
+        let dialog = Dialog::answering(&request, flow, listener.reach, &tag, contact);
         let state = State::Invited { server, request: Box::new(request), answer: None };
         let profile = listener.profile;
         Leg::begin(desk, call, LegId(0), party, profile, dialog, tag, state, None)

@@ -30,14 +30,31 @@ use super::routing::{Plan, Target, Way};
 use super::settings::{MUSIC, Prompt, RINGBACK};
 use crate::media::{Command, PlayId, Repeat};
 use crate::redacted::Redacted;
-use crate::wire::flow::Flow;
+use crate::wire::flow::{Flow, Transport};
 use crate::wire::sip::endpoint::{ClientId, ServerId};
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
 use crate::wire::sip::reliable;
+use crate::wire::sip::uri::Uri;
 
 /// A carrier may take so long to answer (Timer C, RFC 3261 §16.6).
 const TIMER_C: Duration = Duration::from_secs(180);
+/// What may carry the call's other legs: with `sips:` the caller asked for TLS all the way (RFC 5630 §3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hops {
+    Any,
+    Secure,
+}
+
+impl Hops {
+    fn allow(self, transport: Transport) -> bool {
+        match self {
+            Hops::Any => true,
+            Hops::Secure => transport.is_secure(),
+        }
+    }
+}
+
 /// We have no room for the call; the one refusal that says when to come again.
 const OVERLOADED: Status = Status::of(503);
 /// To the phones that rang in vain (RFC 3326).
@@ -73,6 +90,7 @@ pub(super) struct Call {
     /// Ways out that were not tried yet.
     ways: VecDeque<Way>,
     max_forwards: u8,
+    hops: Hops,
     legs: u32,
     /// Where the switch has noted this call's deadline.
     pub(super) scheduled: Option<Instant>,
@@ -115,6 +133,7 @@ impl Call {
         request: Message,
         flow: Flow,
     ) -> Call {
+        let hops = if request.uri().is_some_and(Uri::is_sips) { Hops::Secure } else { Hops::Any };
         let max_forwards = request.max_forwards().unwrap_or(70).saturating_sub(1);
         desk.endpoint.respond(
             desk.now.instant,
@@ -174,6 +193,7 @@ impl Call {
             refusal: None,
             ways: VecDeque::new(),
             max_forwards,
+            hops,
             legs: 0,
             scheduled: None,
         }

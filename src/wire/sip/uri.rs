@@ -197,6 +197,27 @@ impl Uri {
         Uri::build(user, Host::Address(address.ip()), Some(address.port()))
     }
 
+    /// Whether every hop to it is to be secure (RFC 5630 §3.1).
+    pub fn is_sips(&self) -> bool {
+        self.scheme == Scheme::Sips
+    }
+
+    /// The same with `sips:`, and without a transport, which that implies. A URI that is no `sip:` stays as it is.
+    pub fn secured(&self) -> Uri {
+        let Scheme::Sip = self.scheme else { return self.clone() };
+        let mut text = String::from("sips:");
+        text.push_str(&self.text[4..self.params_at]);
+        for param in self.text[self.params_at..self.headers_at].split(';').skip(1) {
+            let name = param.split('=').next().unwrap_or_default();
+            if !escape::plain(name).eq_ignore_ascii_case("transport") {
+                text.push(';');
+                text.push_str(param);
+            }
+        }
+        text.push_str(&self.text[self.headers_at..]);
+        Uri::parse(&text).unwrap_or_else(|_| self.clone())
+    }
+
     /// `sip:user@domain`, without a port. `domain` is a host as [`Host::read`] takes it; from anything else the characters that
     /// cannot stand in a host are left out.
     pub fn at_domain(user: &str, domain: &str) -> Uri {

@@ -30,6 +30,29 @@ fn a_user_of_tls_alone_is_refused_over_anything_else() {
 }
 
 #[test]
+fn sips_is_served_over_tls_alone_and_rings_by_nothing_else() {
+    let call = |call_id| invite("1001", call_id, &[]).replace("INVITE sip:", "INVITE sips:");
+    let mut office = Office::with(|settings| {
+        let bind = "10.0.0.1:5061".parse().expect("an address");
+        let (transport, advertise) = (Transport::Tls, bind);
+        let inner = settings.listeners[0].clone();
+        settings.listeners.push(settings::Listener { transport, bind, advertise, ..inner });
+    });
+    let carrier = over_tls(1, CARRIER, None);
+    assert_eq!(office.gets(office::flow(1, CARRIER), &call("a")), 416);
+    office.receive(carrier, &call("b"));
+    let told: Vec<u16> = office.sent().iter().map(code).collect();
+    assert_eq!(told.last(), Some(&480), "the phone is reached over UDP: {told:?}");
+    let phone = over_tls(2, PHONES[0], None);
+    let register = office::register("1001", "c", 1, &[CONTACT]);
+    assert_eq!(code(&office.proves(phone, "1001", PASSWORD, &register)), 200);
+    office.receive(carrier, &call("d"));
+    let sent = std::mem::take(&mut office.sent);
+    let rung: Vec<_> = sent.iter().filter(|(_, at)| at.method().is_some()).collect();
+    assert_eq!(rung.iter().map(|(flow, _)| *flow).collect::<Vec<_>>(), [phone]);
+}
+
+#[test]
 fn a_trunk_is_known_by_its_certificate_where_its_settings_say_so() {
     let address = office::flow(1, CARRIER);
     let certificate = over_tls(1, "198.51.100.7:40000", Some(PeerId(0)));
