@@ -260,7 +260,7 @@ mod tests {
         };
         let shown = one(&failed);
         let last = "recording             00000000001b\nrecording state       failed\nnot recorded because  the disk is full";
-        assert!(shown.ends_with(last), "{shown}");
+        assert!(shown.contains(last), "{shown}");
     }
 
     #[test]
