@@ -26,6 +26,7 @@ mod queue;
 mod recording;
 mod registration;
 mod retention;
+mod route;
 mod serve;
 mod trunk;
 mod user;
@@ -80,6 +81,9 @@ enum Command {
     /// Certificates of TLS
     #[command(subcommand)]
     Certificate(certificate::Verb),
+    /// From numbers to destinations, as the files say
+    #[command(subcommand)]
+    Route(route::Verb),
     /// Callers who wait, and agents who take them
     #[command(subcommand)]
     Queue(queue::Verb),
@@ -125,6 +129,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Registration(verb) => registration::run(context, verb),
         Command::Trunk(verb) => trunk::run(context, verb),
         Command::Certificate(verb) => certificate::run(context, verb),
+        Command::Route(verb) => route::run(context, verb),
         Command::Queue(verb) => queue::run(context, verb),
         Command::Agent(verb) => agent::run(context, verb),
         Command::Serve(arguments) => serve::run(context, &arguments),

@@ -1,5 +1,7 @@
 //! Patterns of numbers, as a route names them: one number, the beginning of some, digits by class, a block of extensions.
 
+use std::fmt;
+
 /// The longest pattern.
 const LONGEST: usize = 64;
 /// The digits of a block: `{0000-9999}` and the like.
@@ -99,6 +101,28 @@ impl NumberPattern {
     /// Whether every text that `other` means is meant here too. `false` where it cannot be told at a glance.
     pub fn covers(&self, other: &NumberPattern) -> bool {
         covers(&self.0, &other.0)
+    }
+}
+
+/// As it may be written.
+impl fmt::Display for NumberPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.0 {
+            match piece {
+                Piece::Is(byte) => write!(f, "{}", char::from(*byte))?,
+                Piece::Of(ANY) => f.write_str("?")?,
+                Piece::Of(digits) => {
+                    let all = (b'0'..=b'9').filter(|byte| digit(*byte) & digits != 0);
+                    let all: String = all.map(char::from).collect();
+                    write!(f, "[{all}]")?;
+                }
+                Piece::Block { first, last, digits } => {
+                    write!(f, "{{{first:0digits$}-{last:0digits$}}}")?;
+                }
+                Piece::Rest => f.write_str("*")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -228,6 +252,9 @@ mod tests {
             let pattern = pattern(text);
             yes.iter().for_each(|number| assert!(pattern.matches(number), "{text}: {number}"));
             no.iter().for_each(|number| assert!(!pattern.matches(number), "{text}: {number}"));
+        }
+        for text in ["+49*", "1?[246]0", "555{010-049}*"] {
+            assert_eq!(pattern(text).to_string(), text);
         }
         assert!(pattern("+49*").is_international() && !pattern("0*").is_international());
     }

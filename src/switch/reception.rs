@@ -299,15 +299,8 @@ impl Switch {
         }
         let Switch { settings, ledger, trunks, keys, ids, .. } = self;
         let id = CallId(keys.id(now.utc, ids.long()));
-        let outward = match (&plan.target, &caller.party) {
-            (Target::Trunk { number, .. }, _) => Some(number.clone()),
-            (Target::User(user), Party::User(_)) => Some(Number::Extension(user.as_str().into())),
-            (Target::Queue(queue), Party::User(_)) => {
-                Some(Number::Extension(queue.as_str().into()))
-            }
-            (Target::User(_) | Target::Queue(_), Party::Trunk(_)) => None,
-        };
-        if let Some(number) = outward.filter(|_| !plan.emergency) {
+        let demanded = routing::demanded(&plan, matches!(caller.party, Party::User(_)));
+        if let Some(number) = demanded {
             ledger.admit(settings, now, id, &caller.party, &number).map_err(|refused| No {
                 told: Some(refused.country),
                 ..No::of(403, refused.why)

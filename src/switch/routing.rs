@@ -116,6 +116,16 @@ pub fn plan(settings: &Settings, asked: Asked<'_>) -> Result<Plan, Status> {
     })
 }
 
+/// The number that whoever causes the call needs a right to; `None` if they need none. Carriers need none to be put through to our own.
+pub fn demanded(plan: &Plan, by_user: bool) -> Option<Number> {
+    let inside = |name: &str| (by_user && !plan.emergency).then(|| Number::Extension(name.into()));
+    match &plan.target {
+        Target::Trunk { number, .. } => Some(number.clone()),
+        Target::User(user) => inside(user),
+        Target::Queue(queue) => inside(queue),
+    }
+}
+
 /// The route that has the call.
 pub fn find<'a>(settings: &'a Settings, asked: Asked<'_>) -> Option<&'a Route> {
     settings.routes.iter().find(|route| verdict(settings, route, asked) == Verdict::Matches)

@@ -183,6 +183,12 @@ pub fn said(uri: &Uri) -> Option<String> {
     (1..=LONGEST).contains(&whole.len()).then_some(whole)
 }
 
+/// The same of what a person typed.
+pub fn typed(text: &str) -> Option<String> {
+    let number = bare(text.trim());
+    (1..=LONGEST).contains(&number.len()).then_some(number)
+}
+
 /// Without the separators that people put between digits; a text with anything else in it stays as it is.
 fn bare(text: &str) -> String {
     let separates = |byte: u8| b"-.() ".contains(&byte);
