@@ -14,6 +14,7 @@
 //! | 101 | a fault of ours: please report it |
 
 mod agent;
+mod block;
 mod call;
 mod certificate;
 mod config;
@@ -75,6 +76,9 @@ enum Command {
     /// Phones that are registered
     #[command(subcommand)]
     Registration(registration::Verb),
+    /// Sources that are not answered, since they guessed passwords or flooded
+    #[command(subcommand)]
+    Block(block::Verb),
     /// Carriers
     #[command(subcommand)]
     Trunk(trunk::Verb),
@@ -129,6 +133,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Registration(verb) => registration::run(context, verb),
         Command::Trunk(verb) => trunk::run(context, verb),
         Command::Certificate(verb) => certificate::run(context, verb),
+        Command::Block(verb) => block::run(context, verb),
         Command::Route(verb) => route::run(context, verb),
         Command::Queue(verb) => queue::run(context, verb),
         Command::Agent(verb) => agent::run(context, verb),

@@ -95,6 +95,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             certificates: Certificates { own: listeners.certificates, peers: trunks.peers },
             country: node.country,
             emergency: node.emergency,
+            trusted: node.trusted,
             hours,
             rtp: crate::switch::settings::Rtp {
                 bind: listeners.rtp_bind,

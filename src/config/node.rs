@@ -12,7 +12,7 @@ use super::folder::{Folder, NODE};
 use super::name;
 use crate::switch::dialing::Dialing;
 use crate::switch::number::Country;
-use crate::switch::settings::{EarlyMedia, Language, Registrar};
+use crate::switch::settings::{EarlyMedia, Language, Registrar, Source};
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::Algorithm;
 use crate::wire::sip::timer::{Limits, SHORTEST};
@@ -44,6 +44,7 @@ pub(super) struct Node {
     pub(super) country: Option<Country>,
     pub(super) emergency: Vec<String>,
     pub(super) dialing: Dialing,
+    pub(super) trusted: Vec<Source>,
 }
 
 impl Default for Node {
@@ -74,6 +75,7 @@ impl Default for Node {
             country: None,
             emergency: Vec::new(),
             dialing: Dialing::default(),
+            trusted: Vec::new(),
         }
     }
 }
@@ -96,6 +98,9 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
             [("pass", EarlyMedia::Pass), ("ring", EarlyMedia::Ring), ("tone", EarlyMedia::Tone)];
         put(&mut node.early_media, section.word("early_media", &words).map(|at| at.value));
         numbers(&mut section, &mut node);
+        if let Some(list) = section.parsed_list("trusted", address::source) {
+            node.trusted = list.value.into_iter().map(|at| at.value).collect();
+        }
         node.dialing = dialing::read(&mut section, folder, &Dialing::default());
         section.end();
     }

@@ -16,6 +16,9 @@ pub(super) fn write(fact: &Fact) {
         Fact::MoreAttempts { source: None, count } => {
             tracing::warn!(security = "more_attempts", src = "many", count);
         }
+        Fact::Blocked { source, why, span } => {
+            tracing::warn!(security = "blocked", src = %source, why, seconds = span.as_secs());
+        }
         Fact::DialRefused { source, why, country } => {
             let country = country.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
             tracing::warn!(security = "dial_refused", src = %source.ip().to_canonical(), port = source.port(), why, %country);

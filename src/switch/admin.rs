@@ -30,6 +30,12 @@ impl Switch {
             Request::RegistrationList => {
                 Reply::Registrations { registrations: self.registrar.rows() }
             }
+            Request::BlockList => Reply::Blocks { blocks: self.gate.rows(now.instant) },
+            Request::BlockLift { source } => match source.parse() {
+                Ok(address) if self.gate.lift(now.instant, address) => Reply::Done,
+                Ok(_) => Reply::NotFound { what: format!("{source} is not blocked") },
+                Err(_) => Reply::Refused { why: format!("{source:?} is no address") },
+            },
             Request::TrunkList => Reply::Trunks { trunks: self.trunks.rows(&self.settings) },
             Request::QueueShow { queue: Some(queue) }
                 if !self.settings.queues.contains_key(&queue) =>

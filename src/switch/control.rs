@@ -29,6 +29,13 @@ pub enum Request {
     RegistrationList,
     /// Every trunk and its calls.
     TrunkList,
+    /// Whoever is not answered.
+    BlockList,
+    /// Answers a source again.
+    BlockLift {
+        /// Its address.
+        source: String,
+    },
     /// Queues: callers and agents.
     QueueShow {
         /// One queue, or all.
@@ -106,6 +113,11 @@ pub enum Reply {
     Registrations {
         /// By AOR.
         registrations: Vec<RegistrationRow>,
+    },
+    /// Sources that are not answered.
+    Blocks {
+        /// By address.
+        blocks: Vec<BlockRow>,
     },
     /// Trunks.
     Trunks {
@@ -229,6 +241,16 @@ pub struct RegistrationRow {
     pub transport: String,
     pub expires: String,
     pub user_agent: String,
+}
+
+/// A source that is not answered, or not as one user.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it; `user` is as the source said it")]
+pub struct BlockRow {
+    pub source: String,
+    pub user: Option<String>,
+    pub why: String,
+    pub seconds: u64,
 }
 
 /// A trunk.

@@ -1,6 +1,7 @@
 //! What is worth a line in the log: facts, which the server writes down. None holds anybody's number or name.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::journal::CallId;
 use super::number::Country;
@@ -28,6 +29,15 @@ pub enum Fact {
         source: Option<IpAddr>,
         /// How many.
         count: u64,
+    },
+    /// For the security log: a source, or one user of it, is not answered for a while.
+    Blocked {
+        /// An IPv4 address or an IPv6 /64.
+        source: IpAddr,
+        /// Why.
+        why: &'static str,
+        /// For how long.
+        span: Duration,
     },
     /// For the security log: somebody proven dialled a number that they may not, or more than they may.
     DialRefused {

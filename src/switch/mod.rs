@@ -7,6 +7,7 @@ mod call;
 pub mod consent;
 pub mod control;
 pub mod dialing;
+mod gate;
 pub mod hours;
 pub mod journal;
 pub mod log;
@@ -41,6 +42,7 @@ use agent::Agents;
 use call::desk::{Desk, Keys, News};
 use call::{Call, LegId};
 use dialing::Ledger;
+use gate::Gate;
 use journal::{CallId, Entry, EntryId, Memory};
 use outbox::Outbox;
 use queue::Queues;
@@ -124,6 +126,7 @@ pub struct Switch {
     endpoint: Endpoint,
     guard: Guard,
     watch: Watch,
+    gate: Gate,
     ids: Ids,
     outbox: Outbox,
     registrar: Registrar,
@@ -172,6 +175,7 @@ impl Switch {
             advertise: listener.advertise,
         });
         let mut endpoint = Endpoint::new(locals.collect(), ids.split());
+        endpoint.never_put_off(settings.emergency.clone());
         let guard =
             Guard::new(&settings.domain, settings.registrar.nonce_life, NONCE_USES, ids.split());
         let registrar = Registrar::new(now, &settings, memory.bindings, &mut outbox);
@@ -184,6 +188,7 @@ impl Switch {
             endpoint,
             guard,
             watch: Watch::default(),
+            gate: Gate::default(),
             ids,
             outbox,
             registrar,

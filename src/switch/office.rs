@@ -77,6 +77,7 @@ pub(super) fn settings() -> Settings {
         certificates: Certificates::default(),
         country: Country::parse("DE"),
         emergency: vec!["110".into(), "112".into()],
+        trusted: Vec::new(),
         hours: BTreeMap::new(),
         rtp: Rtp {
             bind: nowhere,

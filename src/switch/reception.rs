@@ -1,5 +1,7 @@
 //! The reception: who sends a request that belongs to no dialog yet, and what becomes of it.
 
+mod silence;
+
 use std::time::Duration;
 
 use super::call::desk::Desk;
@@ -37,9 +39,12 @@ impl Switch {
                     .with(now, call, |call, desk| call.request(desk, leg, server, &request, flow)),
                 None => {
                     let gone = Outgoing::response(Status::of(481), &request, None);
-                    self.endpoint.dismiss(server, gone);
+                    self.dismiss(now, server, &request, flow, gone);
                 }
             };
+        }
+        if self.is_shut_out(now, &request, flow) {
+            return self.endpoint.ignore(server);
         }
         // Answers outside a dialog carry a tag too (RFC 3261 §8.2.6.2).
         let tag = self.endpoint.tag(&request);
@@ -76,7 +81,7 @@ impl Switch {
         match answered {
             Ok(response) => self.endpoint.respond(now.instant, server, response),
             // Whoever has proven nothing gets one packet for one packet, and no memory of ours.
-            Err(response) => self.endpoint.dismiss(server, response),
+            Err(response) => self.dismiss(now, server, &request, flow, response),
         }
     }
 
@@ -106,15 +111,22 @@ impl Switch {
             Ok(user) if !self.may_use(&user, flow) => {
                 return Err(answer(Status::of(403)).reason("Another Transport Is Required"));
             }
-            Ok(user) => return Ok(user),
+            Ok(user) => {
+                self.gate.proven(now.instant, source, &user);
+                return Ok(user);
+            }
             Err(Refusal::Malformed(wrong)) => {
                 return Err(answer(wrong.status).reason(wrong.what));
             }
             Err(Refusal::Missing) => false,
             Err(Refusal::Stale) => true,
-            Err(Refusal::Wrong) => {
+            Err(refusal @ (Refusal::Wrong | Refusal::Replayed)) => {
                 let fact = Fact::AuthenticationFailed { source: flow.remote, method };
                 self.watch.tell(now.instant, source, fact, &mut self.outbox);
+                // Whoever repeats a proof, or a phone that cannot count, has guessed nothing.
+                if refusal == Refusal::Wrong {
+                    self.guessed(now, request, flow);
+                }
                 false
             }
         };

@@ -3,6 +3,7 @@
 mod asked;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Now;
@@ -10,6 +11,7 @@ use super::control::RegistrationRow;
 use super::journal::{Binding, Entry};
 use super::outbox::Outbox;
 use super::settings::Settings;
+use super::watch::network;
 use crate::wire::flow::{ConnectionId, Flow, Transport};
 use crate::wire::sip::headers::{Address, Contacts, Name, Params};
 use crate::wire::sip::message::{Message, Status};
@@ -130,6 +132,13 @@ impl Registrar {
                 bound.cut();
             }
         }
+    }
+
+    /// Whether any phone is registered from this address.
+    pub(super) fn is_at(&self, address: IpAddr) -> bool {
+        let all = self.bindings.values().flatten();
+        let address = network(address);
+        all.into_iter().any(|bound| network(bound.binding.flow.remote.ip()) == address)
     }
 
     /// Carries out a REGISTER of `aor`, whose credentials are proven, and gives its answer, made with `answer`.

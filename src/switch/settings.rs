@@ -34,6 +34,8 @@ pub struct Settings {
     pub country: Option<Country>,
     /// Numbers of emergency services.
     pub emergency: Vec<String>,
+    /// Networks whose requests have no budget and whose wrong passwords are not held against them.
+    pub trusted: Vec<Source>,
     /// Opening hours by name.
     pub hours: BTreeMap<String, Hours>,
     /// RTP.

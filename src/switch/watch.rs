@@ -67,7 +67,7 @@ impl Watch {
 }
 
 /// Who can choose among the addresses of a network: the one address of IPv4, the /64 of IPv6 (RFC 6177 §2).
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),

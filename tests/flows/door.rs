@@ -10,6 +10,7 @@ use tonspur::switch::control::{AgentChange, Request, RequestId};
 use tonspur::switch::journal::{Binding, Entry, Memory};
 use tonspur::switch::log::Fact;
 use tonspur::switch::retention::Page;
+use tonspur::switch::settings::Settings;
 use tonspur::switch::{Input, Now, Output, Switch};
 use tonspur::utc::Utc;
 use tonspur::wire::flow::{Datagram, Flow, ListenerId, Transport};
@@ -40,8 +41,13 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new() -> Door {
+        Door::with(|_| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Door {
         let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/profiles/small-office");
-        let settings = tonspur::io::profiles::load(&profiles).expect("sound profiles").settings;
+        let mut settings = tonspur::io::profiles::load(&profiles).expect("sound profiles").settings;
+        change(&mut settings);
         let utc = Utc::parse("2030-01-07T09:00:00Z").expect("a time");
         let now = Now { instant: Instant::now(), utc };
         let switch = Switch::new(now, settings, remembered(utc), [1; 32]);

@@ -6,7 +6,7 @@ use tonspur::switch::Input;
 use tonspur::switch::journal::Entry;
 use tonspur::switch::log::Fact;
 
-use crate::door::{CARRIERS, Door, NORTH, PHONES, ask, code, line};
+use crate::door::{BOB, CARRIERS, Door, NORTH, PHONES, ask, code, line};
 
 /// Somebody from nowhere.
 const STRANGER: &str = "203.0.113.66:5060";
@@ -134,4 +134,130 @@ fn a_repeated_invite_is_served_on_while_the_journal_is_behind() {
     assert_eq!(code(&door.answers(CARRIERS, NORTH, &other)), 503);
     door.handle(Input::JournalCaughtUp);
     assert_eq!(code(&door.hears(CARRIERS, NORTH, &other)[0]), 100);
+}
+
+/// REGISTER of `user` from there, with a wrong password; how many of so many are answered.
+fn guesses(door: &mut Door, from: &str, user: &str, count: usize) -> usize {
+    let register = ask("REGISTER", "", "").replace("sip:201@office", &format!("sip:{user}@office"));
+    let mut answered = 0;
+    for _ in 0..count {
+        let Some(challenge) = door.hears(PHONES, from, &register).pop() else { continue };
+        assert_eq!(code(&challenge), 401);
+        let proof = door.proof(&challenge, "REGISTER", "sip:201@10.0.0.1");
+        let wrong = proof
+            .replace("username=\"201\"", &format!("username=\"{user}\""))
+            .replace("response=\"", "response=\"0");
+        let with = register.replace("Content-Length", &format!("{wrong}Content-Length"));
+        for answer in door.hears(PHONES, from, &with) {
+            assert_eq!(code(&answer), 401);
+            answered += 1;
+        }
+    }
+    answered
+}
+
+#[test]
+fn ten_wrong_passwords_are_met_with_silence_and_the_user_comes_in_elsewhere() {
+    let mut door = Door::new();
+    assert_eq!(guesses(&mut door, STRANGER, "201", 40), 9);
+    let blocked = |facts: &[Fact]| {
+        facts.iter().filter(|fact| matches!(fact, Fact::Blocked { why: "passwords", .. })).count()
+    };
+    assert_eq!(blocked(&door.facts), 1, "one line: {:?}", door.facts);
+    for method in ["REGISTER", "INVITE", "OPTIONS", "BYE"] {
+        assert_eq!(door.hears(PHONES, STRANGER, &ask(method, "", "")), [""; 0], "{method}");
+    }
+    let elsewhere = "198.51.100.7:5060";
+    let register = ask("REGISTER", "", "");
+    let challenge = door.answers(PHONES, elsewhere, &register);
+    let proof = door.proof(&challenge, "REGISTER", "sip:201@10.0.0.1");
+    let with = register.replace("Content-Length", &format!("{proof}Content-Length"));
+    assert_eq!(code(&door.answers(PHONES, elsewhere, &with)), 200);
+    // A minute later it is answered again, and then for two it is not.
+    door.advance(Duration::from_secs(61));
+    assert_eq!(guesses(&mut door, STRANGER, "201", 40), 9);
+    door.advance(Duration::from_secs(61));
+    assert_eq!(guesses(&mut door, STRANGER, "201", 1), 0);
+    assert_eq!(door.switch.at_rest(), Ok(()), "nothing is left of them");
+}
+
+#[test]
+fn who_does_not_exist_is_guessed_at_as_well_as_who_does() {
+    let tried = |user| {
+        let mut door = Door::new();
+        (guesses(&mut door, STRANGER, user, 30), door.facts.len())
+    };
+    assert_eq!(tried("201"), tried("299"));
+}
+
+#[test]
+fn where_a_phone_is_registered_a_guesser_shuts_out_nobody_else() {
+    let mut door = Door::new();
+    // The next desk of bob's office, at the address that his phone is registered from.
+    let office = BOB.replace(":5060", ":7000");
+    assert_eq!(guesses(&mut door, &office, "202", 30), 10);
+    let other = ask("INVITE", "", "");
+    assert_eq!(code(&door.answers(PHONES, BOB, &other)), 401, "bob is asked as ever");
+    assert_eq!(guesses(&mut door, "198.51.100.7:5060", "202", 1), 1);
+}
+
+#[test]
+fn wrong_passwords_that_answer_no_question_of_ours_shut_nobody_out() {
+    let mut door = Door::new();
+    let forged = "Authorization: Digest username=\"201\", realm=\"office.example\", nonce=\"n\", \
+                  uri=\"sip:201@10.0.0.1\", qop=auth, nc=00000001, cnonce=\"c\", response=\"r\"\r\n";
+    for _ in 0..40 {
+        assert_eq!(code(&door.answers(PHONES, STRANGER, &ask("REGISTER", "", forged))), 401);
+    }
+}
+
+#[test]
+fn a_flood_is_answered_no_more_but_a_carrier_and_a_trusted_network_always() {
+    let mut door = Door::new();
+    let options = ask("OPTIONS", "", "");
+    let mut answers = |from: &str, listener| {
+        (0..2_000).map(|_| door.hears(listener, from, &options).len()).sum::<usize>()
+    };
+    assert_eq!(answers(STRANGER, PHONES), 300);
+    assert_eq!(answers(NORTH, CARRIERS), 2_000);
+    assert_eq!(answers("10.9.0.1:5060", PHONES), 300);
+    let mut door = Door::with(|settings| {
+        settings.trusted = settings.trunks["south"].from.clone();
+        settings.trunks.remove("south");
+    });
+    let answered = |door: &mut Door, from| {
+        (0..400).map(|_| door.hears(PHONES, from, &options).len()).sum::<usize>()
+    };
+    assert_eq!(answered(&mut door, "192.0.2.10:5060"), 400);
+    // At the carriers' door a call costs more.
+    let invite = ask("INVITE", "", "");
+    let tries = (0..100).filter(|_| !door.hears(CARRIERS, STRANGER, &invite).is_empty());
+    assert_eq!(tries.count(), 30);
+    let blocked = |fact: &&Fact| matches!(fact, Fact::Blocked { why: "flood", .. });
+    assert_eq!(door.facts.iter().filter(blocked).count(), 1);
+}
+
+#[test]
+fn an_emergency_is_taken_in_while_the_journal_is_behind_and_from_a_shut_out_office() {
+    let mut door = Door::new();
+    let dials = |number: &str| {
+        ask("INVITE", "", "")
+            .replace("INVITE sip:201@10.0.0.1", &format!("INVITE sip:{number}@10.0.0.1"))
+    };
+    door.handle(Input::JournalBehind);
+    assert_eq!(code(&door.answers(PHONES, BOB, &dials("0305551"))), 503);
+    assert_eq!(code(&door.answers(PHONES, BOB, &dials("112"))), 401);
+    door.handle(Input::JournalCaughtUp);
+    // So many guesses that even an office with phones is shut out.
+    let office = BOB.replace(":5060", ":7000");
+    for n in 0..100 {
+        guesses(&mut door, &office, &format!("3{n:03}"), 1);
+    }
+    assert_eq!(door.hears(PHONES, BOB, &dials("0305551")), [""; 0]);
+    assert_eq!(
+        door.hears(PHONES, STRANGER, &dials("112")).len(),
+        1,
+        "a stranger is asked who it is"
+    );
+    assert_eq!(code(&door.answers(PHONES, BOB, &dials("112"))), 401);
 }

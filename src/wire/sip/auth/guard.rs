@@ -99,9 +99,17 @@ impl Guard {
         let Worth::Good(key) = worth else { return Err(Refusal::Stale) };
         match self.mint.count(now, key, credentials.number) {
             Count::New => Ok(()),
-            Count::Seen => Err(Refusal::Wrong),
+            Count::Seen => Err(Refusal::Replayed),
             Count::UsedUp => Err(Refusal::Stale),
         }
+    }
+
+    /// Whether the credentials answer a question that reached this very source: nobody else can make it look like a guesser.
+    pub fn asked(&self, now: Instant, source: IpAddr, request: &Message) -> bool {
+        let lines = lines(request);
+        self.find(&lines).is_ok_and(|credentials| {
+            self.mint.weigh(now, source, credentials.nonce) != Worth::Foreign
+        })
     }
 
     /// The first credentials for our realm in an algorithm of ours.

@@ -85,8 +85,10 @@ pub enum Refusal {
     /// The password is right, but the nonce is too old, used up, of another address or of another run: challenge with stale=true
     /// (RFC 7616 §3.3), which the phone answers without asking anybody.
     Stale,
-    /// A count seen before, another URI than the Request-URI, a wrong response.
+    /// Another URI than the Request-URI, a wrong response.
     Wrong,
+    /// Right once, and used before.
+    Replayed,
     /// Unreadable: 400.
     Malformed(Malformed),
 }

@@ -135,12 +135,12 @@ fn credentials_cannot_be_used_twice() {
     let [sha, _] = both(&mut guard, now, PHONE, false);
     let first = register(&counted(&sha, "00000001", URI));
     assert_eq!(guard.check(now, PHONE, &first, Some(&bobs())), Ok(()));
-    assert_eq!(guard.check(now, PHONE, &first, Some(&bobs())), Err(Refusal::Wrong));
+    assert_eq!(guard.check(now, PHONE, &first, Some(&bobs())), Err(Refusal::Replayed));
     let third = register(&counted(&sha, "0000000a", URI));
     assert_eq!(guard.check(now, PHONE, &third, Some(&bobs())), Ok(()), "nc is hexadecimal");
     let second = register(&counted(&sha, "00000002", URI));
     assert_eq!(guard.check(now, PHONE, &second, Some(&bobs())), Ok(()), "they may overtake");
-    assert_eq!(guard.check(now, PHONE, &third, Some(&bobs())), Err(Refusal::Wrong));
+    assert_eq!(guard.check(now, PHONE, &third, Some(&bobs())), Err(Refusal::Replayed));
     let beyond = register(&counted(&sha, "00000065", URI));
     assert_eq!(guard.check(now, PHONE, &beyond, Some(&bobs())), Err(Refusal::Stale), "101 of 100");
 }

@@ -112,6 +112,8 @@ pub struct Endpoint {
     closes: VecDeque<Flow>,
     most: usize,
     calls: NewCalls,
+    /// Calls of these are taken in all the same.
+    urgent: Vec<String>,
 }
 
 /// Whether new calls are taken in.
@@ -150,6 +152,7 @@ impl Endpoint {
             closes: VecDeque::new(),
             most: MOST,
             calls: NewCalls::Taken,
+            urgent: Vec::new(),
         }
     }
 
@@ -240,6 +243,17 @@ impl Endpoint {
         self.settle();
     }
 
+    /// Forgets a request without an answer: for whoever has used up their answers.
+    pub fn ignore(&mut self, server: ServerId) {
+        self.servers.ignore(server);
+        self.settle();
+    }
+
+    /// Calls to these users are never put off: emergencies.
+    pub fn never_put_off(&mut self, users: Vec<String>) {
+        self.urgent = users;
+    }
+
     /// Sends a response outside any transaction, to where its topmost Via and `flow`, which the request came by, say.
     pub fn stateless(&mut self, flow: Flow, response: Outgoing) {
         self.outbox.reply(flow, response);
@@ -285,6 +299,11 @@ impl Endpoint {
         self.clients.open() + self.servers.open()
     }
 
+    fn is_urgent(&self, message: &Message) -> bool {
+        let user = message.uri().and_then(|uri| uri.user());
+        user.is_some_and(|user| self.urgent.iter().any(|urgent| urgent == user))
+    }
+
     fn message(&mut self, now: Instant, flow: Flow, message: Message, late: bool) {
         match message.method() {
             None => self.clients.response(now, flow, message, &mut self.outbox),
@@ -298,7 +317,9 @@ impl Endpoint {
                 let open = self.open();
                 let is_full = if is_new { open >= self.most } else { open >= self.most / 4 * 5 };
                 let is_call = is_new && *method == Method::Invite;
-                let is_put_off = is_call && (late || self.calls == NewCalls::PutOff);
+                let is_put_off = is_call
+                    && (late || self.calls == NewCalls::PutOff)
+                    && !self.is_urgent(&message);
                 if is_full || is_put_off {
                     let tag = self.servers.tag(&message);
                     let response = Outgoing::response(Status::of(503), &message, Some(&tag))

@@ -268,6 +268,11 @@ impl Servers {
         }
     }
 
+    /// Forgets a request without an answer.
+    pub(super) fn ignore(&mut self, server: ServerId) {
+        self.forget(server.0);
+    }
+
     /// The answers to what came by this connection go to a new one (RFC 3261 §18.2.2).
     pub(super) fn closed(&mut self, connection: ConnectionId) {
         let all = (connection, 0)..=(connection, u64::MAX);
