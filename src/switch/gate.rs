@@ -144,12 +144,15 @@ impl Gate {
     ) -> Budget {
         let address = network(source);
         let source = self.heard(now, address);
+        if source.is_shut(now) {
+            return Budget::Spent;
+        }
         source.fill(now);
         if let Some(left) = source.budget.checked_sub(cost) {
             source.budget = left;
             return Budget::Enough;
         }
-        if source.is_shut(now) || known() {
+        if known() {
             return Budget::Spent;
         }
         let span = source.shut_out(now, Why::Flood);
