@@ -65,8 +65,8 @@
 //!   names: `io` knows certificates, and the switch whom they stand for. TLS has a thread of its own.
 //! - Each leg of a call negotiates alone and the media port converts, so a hold is answered at once and told to the other side by a
 //!   re-INVITE of its own, instead of being passed through.
-//! - Names are not resolved yet, so `Resolve` is not in the seam: gateways are addresses, and phones are reached where they
-//!   registered from.
+//! - Only the names of gateways are resolved, one DNS question at a time ([`wire::sip::locating`] follows them); phones are reached
+//!   where they registered from.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test begins at some instant"))]
 

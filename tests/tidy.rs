@@ -11,11 +11,13 @@ const ROOMS: [&str; 7] = ["wire", "media", "switch", "config", "io", "server", "
 const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli"]),
     ("comfy_table", &["src/cli"]),
+    ("hickory_resolver", &["src/io/resolver.rs"]),
     ("hmac", &["src/wire/sip/auth"]),
     ("hound", &["src/io/wav", "src/io/prompts.rs"]),
     ("jiff", &["src/utc.rs"]),
     ("md5", &["src/wire/sip/auth", "src/phone"]),
     ("memchr", &["src/wire/sip"]),
+    ("nix", &["src/io/sockets"]),
     ("rand_chacha", &["src/wire/sip/ids.rs"]),
     ("rlibphonenumber", &["src/switch/number/country.rs"]),
     ("rsip", &["src/phone"]),

@@ -200,9 +200,13 @@ impl<'a> Report<'a> {
         };
         let way = |way: &routing::Way| {
             let trunk = self.settings.trunks.get(&way.trunk);
-            let gateway = trunk.and_then(|trunk| trunk.gateway.as_ref());
-            let gateway =
-                gateway.map_or("none: no call leaves here".into(), |it| it.address.to_string());
+            let gateways = trunk.map_or(&[][..], |trunk| &trunk.gateways);
+            let places: Vec<String> =
+                gateways.iter().map(|gateway| gateway.place.to_string()).collect();
+            let gateway = match places.as_slice() {
+                [] => "none: no call leaves here".to_owned(),
+                places => places.join(", "),
+            };
             [way.trunk.clone(), gateway, way.number.clone()]
         };
         ways.iter().map(way).collect()

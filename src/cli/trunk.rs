@@ -1,15 +1,21 @@
-//! `trunk list`: the carriers and what goes through them.
+//! `trunk list`, `trunk status`: the carriers, what goes through them, and which of their servers serve.
 
 use clap::Subcommand;
 
 use super::output::table;
 use super::{Context, Failure, live};
-use crate::switch::control::{Reply, Request, TrunkRow};
+use crate::switch::control::{GatewayRow, Reply, Request, TargetRow, TrunkRow};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Every trunk and its calls
     List,
+    /// The servers behind every gateway, which of them serve, and where the switch is registered
+    #[command(visible_alias = "show")]
+    Status {
+        /// One trunk
+        trunk: Option<String>,
+    },
 }
 
 pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
@@ -18,6 +24,66 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             Reply::Trunks { trunks } => Some(rows(trunks)),
             _ => None,
         }),
+        Verb::Status { trunk } => {
+            let request = match trunk {
+                Some(trunk) => Request::TrunkShow { trunk },
+                None => Request::TrunkList,
+            };
+            live::show(context, &request, |reply| match reply {
+                Reply::Trunks { trunks } => Some(servers(trunks)),
+                _ => None,
+            })
+        }
+    }
+}
+
+fn servers(trunks: &[TrunkRow]) -> String {
+    let gateways = trunks
+        .iter()
+        .flat_map(|trunk| trunk.gateways.iter().map(move |gateway| (&trunk.trunk, gateway)));
+    let rows = gateways.flat_map(|(trunk, gateway)| {
+        let said = |server: Option<&TargetRow>| {
+            let state = match server {
+                Some(TargetRow { state, until: Some(until), .. }) => {
+                    format!("{state} until {until}")
+                }
+                Some(server) => server.state.clone(),
+                None => "unknown".to_owned(),
+            };
+            [
+                trunk.clone(),
+                gateway.gateway.clone(),
+                server.map_or("-".to_owned(), |at| format!("{} {}", at.transport, at.address)),
+                state,
+                registration(gateway, server),
+            ]
+        };
+        match gateway.targets.as_slice() {
+            [] => vec![said(None)],
+            targets => targets.iter().map(|target| said(Some(target))).collect(),
+        }
+    });
+    table(
+        ["TRUNK", "GATEWAY", "SERVER", "STATE", "REGISTERED"],
+        rows,
+        "no gateways: every trunk is for calls in only",
+    )
+}
+
+fn registration(gateway: &GatewayRow, server: Option<&TargetRow>) -> String {
+    match (gateway.registered, &gateway.registered_until) {
+        (Some(true), Some(until))
+            if gateway.registered_at.as_ref() == server.map(|at| &at.address) =>
+        {
+            format!("until {until}")
+        }
+        (Some(true), _) => "with another".to_owned(),
+        (Some(false) | None, _) => match (&gateway.trouble, gateway.registered) {
+            (Some(trouble), Some(_)) => format!("no: {trouble}"),
+            (Some(trouble), None) => trouble.clone(),
+            (None, Some(_)) => "no".to_owned(),
+            (None, None) => "not wanted".to_owned(),
+        },
     }
 }
 
@@ -48,8 +114,15 @@ mod tests {
                 gateway: Some("198.51.100.1:5060".into()),
                 calls: 3,
                 channels: 30,
+                gateways: Vec::new(),
             },
-            TrunkRow { trunk: "south".into(), gateway: None, calls: 0, channels: 10 },
+            TrunkRow {
+                trunk: "south".into(),
+                gateway: None,
+                calls: 0,
+                channels: 10,
+                gateways: Vec::new(),
+            },
         ]);
         insta::assert_snapshot!(rows, @r#"
         TRUNK  GATEWAY            CALLS  OF AT MOST

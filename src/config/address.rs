@@ -1,8 +1,10 @@
-//! Addresses and ports as people write them. Names are refused until there is DNS support.
+//! Addresses and ports as people write them. Only carriers' gateways may be names: who listens where, and who may call in, is not for
+//! DNS to say.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::switch::settings::Source;
+use crate::wire::sip::uri::Host;
 
 /// An address with or without a port: `192.0.2.1`, `192.0.2.1:5060`, `2001:db8::1`, `[2001:db8::1]:5060`.
 pub(super) fn socket(text: &str, default_port: u16) -> Result<SocketAddr, String> {
@@ -15,6 +17,23 @@ pub(super) fn ip(text: &str) -> Result<IpAddr, String> {
     match split(text)? {
         (address, None) => Ok(address),
         (_, Some(_)) => Err(format!("is an address without a port, not `{text}`")),
+    }
+}
+
+/// Where a carrier is: an address, or a name that DNS knows, each with or without a port.
+pub(super) fn place(text: &str, default_port: u16) -> Result<(Host, Option<u16>), String> {
+    if let Ok((address, port)) = split(text) {
+        return Ok((Host::Address(address), Some(port.unwrap_or(default_port))));
+    }
+    let (name, port) = match text.rsplit_once(':') {
+        None => (text, None),
+        Some((name, port)) => (name, Some(port.parse::<u16>().map_err(|_| misread(text))?)),
+    };
+    match Host::read(name) {
+        Some(Host::Name(name)) if super::name::domain(&name).is_ok() => {
+            Ok((Host::Name(name), port))
+        }
+        _ => Err(misread(text)),
     }
 }
 
@@ -84,7 +103,7 @@ fn misread(text: &str) -> String {
     let is_name = host.bytes().any(|byte| byte.is_ascii_alphabetic())
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     if is_name {
-        format!("is an address in numbers, not the name `{host}`: names come with DNS support")
+        format!("is an address in numbers here, not the name `{host}`")
     } else {
         format!(
             "is an address such as `192.0.2.1` or `192.0.2.1:5060`, not `{}`",
@@ -134,9 +153,33 @@ mod tests {
 
     #[test]
     fn a_host_name_is_told_from_rubbish() {
-        assert!(socket("sip.example.com:5060", 0).is_err_and(|why| why.contains("DNS support")));
+        assert!(socket("sip.example.com:5060", 0).is_err_and(|why| why.contains("in numbers")));
         assert!(socket("192.0.2.1:99999", 0).is_err_and(|why| why.contains("such as")));
         assert!(socket("", 0).is_err() && socket("192.0.2", 0).is_err());
+    }
+
+    #[test]
+    fn a_place_is_an_address_or_a_name() {
+        let read = |text| place(text, 5060).map(|(host, port)| (host.to_string(), port));
+        assert_eq!(read("192.0.2.1"), Ok(("192.0.2.1".into(), Some(5060))));
+        assert_eq!(read("[2001:db8::1]:5070"), Ok(("[2001:db8::1]".into(), Some(5070))));
+        assert_eq!(read("SIP.Carrier.example"), Ok(("sip.carrier.example".into(), None)));
+        assert_eq!(
+            read("sip.carrier.example:5070"),
+            Ok(("sip.carrier.example".into(), Some(5070)))
+        );
+        for bad in [
+            "",
+            "sip carrier",
+            "a..b",
+            "192.0.2",
+            "sip.example:x",
+            "sip.example:99999",
+            "-a.b",
+            "x_y.z",
+        ] {
+            assert!(place(bad, 5060).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -234,6 +234,30 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// A table, or several of that name (`[[gateway]]`).
+    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Section<'d>> {
+        let Some((line, value)) = self.take(key) else { return Vec::new() };
+        let tables: Option<Vec<Section<'d>>> = match value {
+            DeValue::Table(table) => Some(vec![self.inner(key, line, table)]),
+            DeValue::Array(items) => items
+                .iter()
+                .map(|item| {
+                    let line = self.document.line(item.span().start);
+                    item.get_ref().as_table().map(|table| self.inner(key, line, table))
+                })
+                .collect(),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => None,
+        };
+        tables.unwrap_or_else(|| {
+            self.mistaken(key, line, "a table, such as [gateway], or several of them", value);
+            Vec::new()
+        })
+    }
+
     /// A word, or a table.
     pub(super) fn shape(&mut self, key: &'static str) -> Option<Shape<'d>> {
         let (line, value) = self.take(key)?;

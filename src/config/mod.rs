@@ -8,6 +8,7 @@ mod duration;
 mod file;
 mod findings;
 mod folder;
+mod gateways;
 mod hours;
 mod listeners;
 mod name;
@@ -125,6 +126,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             session_timers: node.session_timers,
             early_media: node.early_media,
             park: node.park.map(|(park, _)| park),
+            dns: node.dns,
         },
         recordings: node.recordings,
         state: node.state,

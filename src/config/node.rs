@@ -12,7 +12,8 @@ use super::folder::{Folder, NODE};
 use super::{name, park};
 use crate::switch::dialing::Dialing;
 use crate::switch::number::Country;
-use crate::switch::settings::{EarlyMedia, Language, Park, Registrar, Source};
+use crate::switch::settings::{Dns, EarlyMedia, Language, Park, Registrar, Source};
+use crate::wire::address::is_host;
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::Algorithm;
 use crate::wire::sip::timer::{Limits, SHORTEST};
@@ -47,6 +48,7 @@ pub(super) struct Node {
     pub(super) trusted: Vec<Source>,
     /// With its line.
     pub(super) park: Option<(Park, u32)>,
+    pub(super) dns: Dns,
 }
 
 impl Default for Node {
@@ -79,6 +81,7 @@ impl Default for Node {
             dialing: Dialing::default(),
             trusted: Vec::new(),
             park: None,
+            dns: Dns::default(),
         }
     }
 }
@@ -106,6 +109,7 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
         }
         node.dialing = dialing::read(&mut section, folder, &Dialing::default());
         node.park = park::read(&mut section);
+        dns(&mut section, &mut node);
         section.end();
     }
     if node.state.as_os_str().is_empty() {
@@ -267,6 +271,26 @@ fn numbers(section: &mut Section<'_>, node: &mut Node) {
             usual.iter().map(|number| (*number).to_owned()).collect()
         }
     };
+}
+
+fn dns(section: &mut Section<'_>, node: &mut Node) {
+    let Some(mut dns) = section.section("dns") else { return };
+    let server = |text: &str| {
+        let server = address::socket(text, 53)?;
+        if server.port() == 0 || !is_host(server.ip()) {
+            return Err("names the addresses of DNS servers".to_owned());
+        }
+        Ok(server)
+    };
+    if let Some(servers) = dns.parsed_list("servers", server) {
+        if servers.value.len() > 8 {
+            dns.wrong(servers.line, "`dns.servers` names 8 servers at most");
+        }
+        node.dns.servers = servers.value.iter().map(|at| at.value).collect();
+    }
+    let timeout = dns.duration("timeout", SECOND / 10..=10 * SECOND);
+    put(&mut node.dns.timeout, timeout.map(|at| at.value));
+    dns.end();
 }
 
 fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {

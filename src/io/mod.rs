@@ -14,6 +14,7 @@ pub mod prompts;
 pub mod purge;
 pub mod reconcile;
 pub mod relay;
+pub mod resolver;
 pub mod sockets;
 pub mod store;
 pub mod wav;

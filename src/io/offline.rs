@@ -144,6 +144,7 @@ impl Desk<'_> {
                     | Output::Store(..)
                     | Output::Transmit(_)
                     | Output::Close(_)
+                    | Output::Resolve(_)
                     | Output::Media(_)
                     | Output::Log(_)
                     | Output::Stopped,

@@ -4,6 +4,7 @@ mod connection;
 mod tcp;
 mod tls;
 mod udp;
+mod unreachable;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -204,10 +205,10 @@ impl Sockets {
     ) -> std::io::Result<Sockets> {
         let (tell, told) = mpsc::channel(WAITING_FRAMES);
         let mut udp = Udp::default();
-        let mut tcp = Tcp::new(limits, tell);
+        let mut tcp = Tcp::new(limits, tell.clone());
         for (place, socket) in (0u16..).zip(bound.0) {
             match socket {
-                Socket::Udp(socket) => udp.add(ListenerId(place), socket)?,
+                Socket::Udp(socket) => udp.add(ListenerId(place), socket, tell.clone())?,
                 Socket::Tcp(socket) => tcp.add(ListenerId(place), socket)?,
                 Socket::Tls(socket, profile) => {
                     tcp.add_tls(ListenerId(place), socket, profile, certificates)?

@@ -30,6 +30,18 @@ pub(super) fn write(fact: &Fact) {
         Fact::CallRefused { status, why } => {
             tracing::info!(event = "call_refused", status = status.code(), why);
         }
+        Fact::GatewayDown { trunk, address } => {
+            tracing::warn!(event = "gateway_down", %trunk, %address);
+        }
+        Fact::GatewayUp { trunk, address } => {
+            tracing::info!(event = "gateway_up", %trunk, %address);
+        }
+        Fact::TrunkRegistered { trunk, address } => {
+            tracing::info!(event = "trunk_registered", %trunk, %address);
+        }
+        Fact::TrunkUnregistered { trunk, why } => {
+            tracing::warn!(event = "trunk_unregistered", %trunk, %why);
+        }
         Fact::CallEnded { call, cause } => tracing::info!(event = "call_ended", %call, %cause),
         Fact::Unrecorded { call, why } => tracing::info!(event = "unrecorded", %call, %why),
         Fact::RecordingGoesOn { call, recording } => {

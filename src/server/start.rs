@@ -21,6 +21,7 @@ use crate::io::process;
 use crate::io::prompts;
 use crate::io::purge::Purger;
 use crate::io::relay::Media;
+use crate::io::resolver::Resolver;
 use crate::io::sockets::{self, Limits, Sockets};
 use crate::io::store::{Opened, Store};
 use crate::media::prompt::Library;
@@ -78,10 +79,11 @@ pub(super) fn start(options: Options) -> Result<Running, StartError> {
     let stop = Arc::new(Notify::new());
     let listeners = settings.listeners.clone();
     let limits = Limits { idle: settings.registrar.longest + IDLE_MARGIN, ..Limits::default() };
-    let (sockets, signals) = {
+    let (sockets, signals, (resolver, resolved)) = {
         let _within = runtime.enter();
         let sockets = Sockets::start(bound, limits, &certificates).map_err(StartError::System)?;
-        (sockets, Signals::listen(signals).map_err(StartError::System)?)
+        let signals = Signals::listen(signals).map_err(StartError::System)?;
+        (sockets, signals, Resolver::start(&settings.dns))
     };
     let turn = Turn {
         switch: Switch::new(clock.now(), settings, memory, seed),
@@ -90,6 +92,8 @@ pub(super) fn start(options: Options) -> Result<Running, StartError> {
         sockets,
         journal,
         media,
+        resolver,
+        resolved,
         purger,
         news,
         heard,

@@ -16,12 +16,14 @@ use crate::io::clock::Clock;
 use crate::io::control::Asked;
 use crate::io::purge::{self, Outcome, Purger};
 use crate::io::relay::Media;
+use crate::io::resolver::Resolver;
 use crate::io::sockets::{Arrival, Sockets};
 use crate::io::store::{Journal, Report};
 use crate::media;
 use crate::switch::control::{Reply, Request};
 use crate::switch::{Input, Output, Switch};
 use crate::wire::flow::Datagram;
+use crate::wire::sip::locating::Resolution;
 
 /// Messages read from the sockets before the first of them is handled.
 const READ: usize = 1_024;
@@ -49,6 +51,8 @@ pub(super) struct Turn {
     pub(super) sockets: Sockets,
     pub(super) journal: Journal,
     pub(super) media: Media,
+    pub(super) resolver: Resolver,
+    pub(super) resolved: mpsc::Receiver<Resolution>,
     pub(super) purger: Purger,
     pub(super) news: mpsc::Receiver<News>,
     pub(super) heard: mpsc::Receiver<media::Event>,
@@ -78,6 +82,7 @@ enum First {
     Heard(media::Event),
     News(News),
     Asked(Asked),
+    Resolved(Resolution),
 }
 
 impl Turn {
@@ -92,6 +97,7 @@ impl Turn {
             self.take_news();
             // Whatever made room in the journal told so.
             self.rest.promises.retry(|id, entry| self.journal.append(id, entry));
+            self.take_resolved();
             self.take_asks();
             self.take_time();
             self.media.deliver();
@@ -130,6 +136,7 @@ impl Turn {
             heard = self.heard.recv() => heard.map(First::Heard),
             news = self.news.recv() => news.map(First::News),
             asked = self.asks.recv() => asked.map(First::Asked),
+            resolved = self.resolved.recv() => resolved.map(First::Resolved),
             () = self.sockets.ready() => None,
             () = timer => None,
         };
@@ -219,6 +226,20 @@ impl Turn {
         }
     }
 
+    fn take_resolved(&mut self) {
+        for _ in 0..NEWS {
+            let resolution = match self.rest.first.take() {
+                Some(First::Resolved(resolution)) => resolution,
+                other => {
+                    self.rest.first = other;
+                    let Ok(resolution) = self.resolved.try_recv() else { return };
+                    resolution
+                }
+            };
+            self.handle(Input::Resolved(resolution));
+        }
+    }
+
     fn take_asks(&mut self) {
         while self.rest.askers.has_room() {
             let Asked { request, answer } = match self.rest.first.take() {
@@ -288,6 +309,7 @@ impl Turn {
         while let Some(output) = self.switch.poll() {
             match output {
                 Output::Transmit(transmit) => self.sockets.send(transmit),
+                Output::Resolve(question) => self.resolver.ask(question),
                 Output::Close(flow) => self.sockets.close(flow),
                 Output::Media(command) => {
                     if let Some(answer) = self.media.command(command) {

@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::control::{Reply, Request, RequestId};
 use super::journal::CallId;
+use super::trunk::Trunks;
 use super::{Lines, Now, Stopping, Switch};
 
 impl Switch {
@@ -36,7 +37,15 @@ impl Switch {
                 Ok(_) => Reply::NotFound { what: format!("{source} is not blocked") },
                 Err(_) => Reply::Refused { why: format!("{source:?} is no address") },
             },
-            Request::TrunkList => Reply::Trunks { trunks: self.trunks.rows(&self.settings) },
+            Request::TrunkList => {
+                Reply::Trunks { trunks: self.trunks.rows(now, &self.settings, None) }
+            }
+            Request::TrunkShow { trunk } if !self.settings.trunks.contains_key(&trunk) => {
+                Reply::NotFound { what: format!("there is no trunk {trunk:?}") }
+            }
+            Request::TrunkShow { trunk } => {
+                Reply::Trunks { trunks: self.trunks.rows(now, &self.settings, Some(&trunk)) }
+            }
             Request::QueueShow { queue: Some(queue) }
                 if !self.settings.queues.contains_key(&queue) =>
             {
@@ -79,6 +88,7 @@ impl Switch {
             Request::Stop => {
                 if self.stopping == Stopping::No {
                     self.stopping = Stopping::Asked;
+                    self.carriers(now, Trunks::leave);
                 }
                 for call in self.calls.keys().copied().collect::<Vec<_>>() {
                     self.with(now, call, |call, desk| {

@@ -36,6 +36,11 @@ pub enum Request {
         /// Its address.
         source: String,
     },
+    /// One of them.
+    TrunkShow {
+        /// Its name.
+        trunk: String,
+    },
     /// Queues: callers and agents.
     QueueShow {
         /// One queue, or all.
@@ -262,9 +267,41 @@ pub struct BlockRow {
 #[expect(missing_docs, reason = "the names say it")]
 pub struct TrunkRow {
     pub trunk: String,
+    /// The first.
     pub gateway: Option<String>,
     pub calls: usize,
     pub channels: usize,
+    pub gateways: Vec<GatewayRow>,
+}
+
+/// A gateway of a trunk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GatewayRow {
+    /// As its file says it.
+    pub gateway: String,
+    /// What it leads to.
+    pub targets: Vec<TargetRow>,
+    /// Whether we are registered; `None` if we do not register there.
+    pub registered: Option<bool>,
+    /// With which server.
+    pub registered_at: Option<String>,
+    /// Until when, if it is not renewed; RFC 3339.
+    pub registered_until: Option<String>,
+    /// What is wrong with it, in a few words.
+    pub trouble: Option<String>,
+}
+
+/// A server of a gateway.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TargetRow {
+    /// Address and port.
+    pub address: String,
+    /// `udp` or `tcp`.
+    pub transport: String,
+    /// `up`; `down`: it failed, and is tried last; `overloaded`: it said when to come again, and is not tried.
+    pub state: String,
+    /// Until when; RFC 3339.
+    pub until: Option<String>,
 }
 
 /// A certificate of TLS.

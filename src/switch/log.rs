@@ -69,6 +69,34 @@ pub enum Fact {
         /// Why.
         why: &'static str,
     },
+    /// A carrier's server does not serve: others are tried first.
+    GatewayDown {
+        /// The trunk.
+        trunk: String,
+        /// Which server.
+        address: SocketAddr,
+    },
+    /// It serves again.
+    GatewayUp {
+        /// The trunk.
+        trunk: String,
+        /// Which server.
+        address: SocketAddr,
+    },
+    /// A registrar knows us now.
+    TrunkRegistered {
+        /// The trunk.
+        trunk: String,
+        /// Which server.
+        address: SocketAddr,
+    },
+    /// A registrar does not, or soon will not; it is tried again.
+    TrunkUnregistered {
+        /// The trunk.
+        trunk: String,
+        /// Why.
+        why: String,
+    },
     /// A call is over.
     CallEnded {
         /// Which.

@@ -10,6 +10,7 @@ pub mod dialing;
 mod gate;
 pub mod hours;
 pub mod journal;
+mod locator;
 pub mod log;
 pub mod number;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use crate::wire::sip::auth::Guard;
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::endpoint::{self, ClientId, Endpoint};
 use crate::wire::sip::ids::Ids;
+use crate::wire::sip::locating::{Question, Resolution};
 use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::uri::Uri;
 use agent::Agents;
@@ -52,7 +54,7 @@ use queue::Queues;
 use registrar::Registrar;
 use retention::Retention;
 use settings::Settings;
-use trunk::Trunks;
+use trunk::{Means, Trunks};
 use watch::Watch;
 
 /// This moment, twice: for timers and for records. They are taken together; neither can be computed from the other.
@@ -73,6 +75,8 @@ pub enum Input<'a> {
     Datagram(Datagram<'a>),
     /// A connection ended or an address cannot be reached.
     Flow(flow::Event),
+    /// The answer to `Resolve`, or that there is none.
+    Resolved(Resolution),
     /// News of ports, prompts, digits, recordings.
     Media(media::Event),
     /// This entry, and every one before it, is committed.
@@ -100,6 +104,8 @@ pub enum Output {
     Transmit(Transmit),
     /// Close this stream once what was sent is out.
     Close(Flow),
+    /// Ask DNS; answered by `Resolved` within [`settings::Dns::timeout`].
+    Resolve(Question),
     /// Tell the media side.
     Media(media::Command),
     /// Write to the journal; answered by `Stored`, in order.
@@ -147,6 +153,8 @@ pub struct Switch {
     recordings: BTreeMap<RecordingId, CallId>,
     /// Calls whose recording awaits the commit of its intent.
     arming: BTreeSet<CallId>,
+    /// Calls that wait until it is known where a gateway is.
+    locating: BTreeSet<CallId>,
     /// BYEs for the dialogs of before the restart, by the journal's key.
     farewells: BTreeMap<ClientId, String>,
     /// Whether anything has changed by which a waiting caller may have found an agent: a line, an agent, a phone.
@@ -187,6 +195,13 @@ impl Switch {
         let retention =
             Retention::new(now, settings.retention_every, memory.retention_ran, memory.purges);
         let farewells = farewells(now, &settings, memory.dialogs, &mut endpoint, &mut outbox);
+        let trunks = Trunks::new(&mut Means {
+            now,
+            settings: &settings,
+            endpoint: &mut endpoint,
+            outbox: &mut outbox,
+            ids: &mut ids,
+        });
         Switch {
             settings,
             endpoint,
@@ -196,7 +211,7 @@ impl Switch {
             ids,
             outbox,
             registrar,
-            trunks: Trunks::default(),
+            trunks,
             ledger: Ledger::default(),
             agents,
             queues: Queues::default(),
@@ -208,6 +223,7 @@ impl Switch {
             alarms: BTreeSet::new(),
             recordings: BTreeMap::new(),
             arming: BTreeSet::new(),
+            locating: BTreeSet::new(),
             farewells,
             lines: Lines::Settled,
             stopping: Stopping::No,
@@ -220,6 +236,7 @@ impl Switch {
             Input::Timeout => self.timeout(now),
             Input::Datagram(datagram) => self.endpoint.receive(now.instant, datagram),
             Input::Flow(event) => self.flow(now, event),
+            Input::Resolved(resolution) => self.resolved(now, resolution),
             Input::Media(event) => self.media(now, event),
             Input::Stored(entry) => self.stored(now, entry),
             Input::Found(page) => self.retention.found(now, page),
@@ -259,6 +276,7 @@ impl Switch {
         [
             alarm,
             self.endpoint.deadline(),
+            self.trunks.deadline(),
             self.registrar.deadline(),
             self.watch.deadline(),
             self.agents.deadline(),
@@ -284,6 +302,8 @@ impl Switch {
             ("alarms", self.alarms.len()),
             ("recordings", self.recordings.len()),
             ("unsettled recordings", self.arming.len()),
+            ("calls that look for a gateway", self.locating.len()),
+            ("goodbyes to registrars", usize::from(self.trunks.is_leaving())),
             ("keys", usize::from(!self.keys.is_empty())),
             ("parked calls", self.parking.taken()),
             ("waiting callers", usize::from(!self.queues.is_empty())),
@@ -310,6 +330,9 @@ impl Switch {
         self.endpoint.timeout(now.instant);
         self.registrar.timeout(now.instant, &mut self.outbox);
         self.watch.timeout(now.instant, &mut self.outbox);
+        if self.carriers(now, Trunks::timeout) {
+            self.located(now);
+        }
         if self.agents.timeout(now.instant) {
             self.lines = Lines::Changed;
         }
@@ -357,6 +380,25 @@ impl Switch {
         }
     }
 
+    fn resolved(&mut self, now: Now, resolution: Resolution) {
+        if self.carriers(now, |trunks, means| trunks.resolved(means, resolution)) {
+            self.located(now);
+        }
+    }
+
+    /// Some gateway leads elsewhere now.
+    fn located(&mut self, now: Now) {
+        for call in std::mem::take(&mut self.locating) {
+            self.with(now, call, Call::located);
+        }
+    }
+
+    /// Lets the trunks act.
+    fn carriers<T>(&mut self, now: Now, act: impl FnOnce(&mut Trunks, &mut Means<'_>) -> T) -> T {
+        let Switch { settings, trunks, endpoint, outbox, ids, .. } = self;
+        act(trunks, &mut Means { now, settings, endpoint, outbox, ids })
+    }
+
     fn stored(&mut self, now: Now, entry: EntryId) {
         self.retention.stored(now, entry);
         for call in std::mem::take(&mut self.arming) {
@@ -387,7 +429,9 @@ impl Switch {
             self.agents.ringing(&offer.agent, offer.call);
             self.with(now, offer.call, |call, desk| call.offer(desk, &offer.agent));
         }
-        if self.stopping == Stopping::Asked && self.calls.is_empty() && self.farewells.is_empty() {
+        let is_quiet =
+            self.calls.is_empty() && self.farewells.is_empty() && !self.trunks.is_leaving();
+        if self.stopping == Stopping::Asked && is_quiet {
             self.stopping = Stopping::Said;
             self.outbox.push(Output::Stopped);
         }
@@ -433,6 +477,7 @@ impl Switch {
                     self.leave(now, client, &response, flow);
                 } else if is_final {
                     self.farewell(client);
+                    self.carriers(now, |trunks, means| trunks.response(means, client, &response));
                 }
             }
             Event::Failed { client, status } => {
@@ -440,6 +485,7 @@ impl Switch {
                     self.with(now, call, |call, desk| call.failed(desk, leg, client, status));
                 } else {
                     self.farewell(client);
+                    self.carriers(now, |trunks, means| trunks.unanswered(means, client, status));
                 }
             }
         }
@@ -544,6 +590,9 @@ impl Switch {
         if call.awaits_commit() {
             self.arming.insert(id);
         }
+        if call.awaits_name() {
+            self.locating.insert(id);
+        }
         let (noted, wanted) = (call.scheduled, call.deadline());
         if noted != wanted {
             call.scheduled = wanted;
@@ -561,6 +610,7 @@ impl Switch {
         self.ledger.ended(now.instant, id, call.talked());
         self.keys.forget(id);
         self.arming.remove(&id);
+        self.locating.remove(&id);
         call.scheduled.map(|at| self.alarms.remove(&(at, id)));
         for recording in call.recordings() {
             self.recordings.remove(&recording);

@@ -54,7 +54,7 @@ pub(super) fn settings() -> Settings {
         from: vec![Source { address: north, bits: 32, port: None }],
         peer: None,
         proof: Proof::Address,
-        gateway: None,
+        gateways: Vec::new(),
         channels: 2,
         numbering: Numbering { country: Country::parse("DE"), ..Numbering::default() },
         dialing: None,
@@ -116,6 +116,7 @@ pub(super) fn settings() -> Settings {
         session_timers: None,
         early_media: EarlyMedia::Pass,
         park: None,
+        dns: super::settings::Dns::default(),
         longest_recording: Duration::from_secs(12 * 3_600),
     }
 }

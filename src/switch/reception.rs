@@ -180,7 +180,10 @@ impl Switch {
         flow: Flow,
         answer: Answer<'_>,
     ) -> Result<Caller, Outgoing> {
-        if let Some(trunk) = Trunks::of(&self.settings, flow) {
+        let by_address = Trunks::of(&self.settings, flow);
+        let trunk = by_address
+            .or_else(|| self.trunks.registered(now.instant, &self.settings, request.uri()?, flow));
+        if let Some(trunk) = trunk {
             let from = request.from();
             let number = number::said(&from.uri).unwrap_or_default();
             let number = self.settings.read_from(trunk, &number);
@@ -286,7 +289,12 @@ impl Switch {
         if request.max_forwards() == Some(0) {
             return Err(No::of(483, "too many hops"));
         }
-        let dialled = request.uri().and_then(number::said);
+        // Who calls by the Contact that we registered says in To whom they want.
+        let by_token = request.uri().and_then(|uri| uri.user());
+        let dialled = match by_token.filter(|user| self.trunks.is_token(user)) {
+            Some(_) => number::said(&request.to().uri),
+            None => request.uri().and_then(number::said),
+        };
         let dialled = dialled.ok_or(No::of(404, "no number"))?;
         let plan = match self.replacing(&caller.party, request)? {
             Some(feature) => self.plan_of(feature, &dialled),

@@ -16,6 +16,7 @@ use crate::wire::flow::{ListenerId, PeerId, Transport};
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::{Algorithm, Ha1};
 use crate::wire::sip::dialog::Reach;
+use crate::wire::sip::locating::Place;
 use crate::wire::sip::message::Status;
 use crate::wire::sip::timer;
 use crate::wire::sip::uri::{Host, Uri};
@@ -77,6 +78,8 @@ pub struct Settings {
     pub early_media: EarlyMedia,
     /// Where calls are parked, if they are.
     pub park: Option<Park>,
+    /// How names are looked up.
+    pub dns: Dns,
 }
 
 /// What a caller hears who is not answered yet (RFC 3960).
@@ -99,6 +102,21 @@ pub struct Park {
     pub slots: std::ops::RangeInclusive<u32>,
     /// Then the call goes back to whoever parked it.
     pub timeout: Duration,
+}
+
+/// Who is asked for names, and how long is waited.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dns {
+    /// The servers; none: those of the system.
+    pub servers: Vec<SocketAddr>,
+    /// An answer that takes longer is none.
+    pub timeout: Duration,
+}
+
+impl Default for Dns {
+    fn default() -> Dns {
+        Dns { servers: Vec::new(), timeout: Duration::from_secs(2) }
+    }
 }
 
 /// BCP 47 primary subtag, lower case: `de`, `en`.
@@ -199,8 +217,8 @@ pub struct Trunk {
     pub peer: Option<PeerId>,
     /// What of these two recognises a call in.
     pub proof: Proof,
-    /// Where calls out go; `None`: calls in only.
-    pub gateway: Option<Gateway>,
+    /// Where calls out go, in the order they are tried, or by their weights; none: calls in only.
+    pub gateways: Vec<Gateway>,
     /// Calls at once, in and out.
     pub channels: usize,
     /// How numbers are written to the carrier, and by it.
@@ -238,21 +256,52 @@ impl Source {
     }
 }
 
-/// One SIP address of a carrier.
+/// One SIP address of a carrier, which may be a name that leads to several.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     /// Where INVITEs go.
-    pub address: SocketAddr,
-    /// UDP, TCP or TLS; the trunk of one with TLS has a `peer`.
-    pub transport: Transport,
-    /// The host in Request-URI, From and To; the address if not given.
+    pub place: Place,
+    /// The host in Request-URI, From and To; that of the place if not given.
     pub domain: Option<String>,
+    /// Its share of the calls, where the gateways of a trunk have weights; else they are tried in order.
+    pub weight: Option<u16>,
     /// Digest user name and password, sent to this gateway alone.
     pub credentials: Option<Credentials>,
     /// The number in From where the caller has none of their own.
     pub caller_id: Option<Number>,
-    /// An INVITE without any answer is given up after so long (never over Timer B).
+    /// An INVITE without any answer is given up after so long (never over Timer B), and the next gateway tried.
     pub timeout: Duration,
+    /// How often it is asked whether it is there (OPTIONS); `None`: never.
+    pub health: Option<Duration>,
+    /// Whether we register with it.
+    pub register: Option<Register>,
+}
+
+impl Gateway {
+    /// The name in its addresses, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.domain.as_deref().or(match &self.place.host {
+            Host::Name(name) => Some(name),
+            Host::Address(_) => None,
+        })
+    }
+
+    /// The address of somebody at this gateway; without a user, its own.
+    pub fn uri(&self, user: Option<&str>) -> Uri {
+        match self.domain.as_deref().and_then(Host::read) {
+            Some(domain) => Uri::at(user, domain, None),
+            None => Uri::at(user, self.place.host.clone(), self.place.port),
+        }
+    }
+}
+
+/// How we register with a carrier.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// The user part of what is registered: an account or a number.
+    pub user: Redacted<String>,
+    /// The life that is asked for; the carrier decides.
+    pub expires: Duration,
 }
 
 /// What a carrier knows us by.

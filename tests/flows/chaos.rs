@@ -3,9 +3,13 @@
 
 use std::time::Duration;
 
+use tonspur::redacted::Redacted;
 use tonspur::switch::control::AgentChange;
 use tonspur::switch::journal::{ConsentAnswer, Entry};
+use tonspur::switch::settings::{Register, Settings};
+use tonspur::wire::sip::locating::Kind;
 
+use crate::lab::outside::{Mood, a, srv};
 use crate::lab::{Lab, Party, Weather, as_method, ms, secs, with_sdp, without_body};
 
 /// Seeds of a part; three parts run side by side.
@@ -49,6 +53,42 @@ enum Habit {
     AnswersAndLeaves(Duration, Duration),
     /// As a carrier that wants a digest.
     Challenges,
+}
+
+/// North behind a name of two servers, of which the first does not serve, in a DNS of moods.
+struct Far {
+    mood: Mood,
+    refuses: bool,
+    registers: bool,
+}
+
+impl Far {
+    fn drawn(dice: &mut Dice) -> Far {
+        let moods = [Mood::Answers(ms(20)), Mood::Shaky(20), Mood::Shaky(60), Mood::Silent];
+        Far { mood: dice.pick(&moods), refuses: dice.percent(50), registers: dice.percent(50) }
+    }
+
+    fn set(&self, settings: &mut Settings) {
+        let mut gateway = crate::gateways::gateway(settings, "sip.carrier.example");
+        if self.registers {
+            let user = Redacted::new("office".to_owned());
+            gateway.register = Some(Register { user, expires: secs(600) });
+            gateway.health = Some(secs(10));
+        }
+        settings.trunks.get_mut("north").expect("north").gateways = vec![gateway];
+    }
+
+    fn begin(&self, lab: &Lab) {
+        let records =
+            srv(&[(1, 0, 5060, "dead.carrier.example"), (2, 0, 5060, "north.carrier.example")]);
+        lab.dns("_sip._udp.sip.carrier.example", Kind::Srv, records, secs(20));
+        lab.dns("dead.carrier.example", Kind::A, a(&["192.0.2.29"]), secs(10));
+        lab.dns("north.carrier.example", Kind::A, a(&["192.0.2.9"]), secs(10));
+        lab.dns_is(self.mood);
+        if self.refuses {
+            lab.refuses("192.0.2.29:5060");
+        }
+    }
 }
 
 /// Somebody whose phone may ring.
@@ -121,10 +161,17 @@ const DIRECTIONS: [&str; 5] = ["sendonly", "sendonly", "sendrecv", "sendrecv", "
 impl Story {
     fn drawn(seed: u64) -> Story {
         let mut dice = Dice(seed);
+        let far = dice.percent(40).then(|| Far::drawn(&mut dice));
         let lab = Lab::seeded_with(seed, |settings| {
             settings.silence = PATIENCE;
             settings.queues.values_mut().for_each(|queue| queue.wait = PATIENCE);
+            if let Some(far) = &far {
+                far.set(settings);
+            }
         });
+        if let Some(far) = &far {
+            far.begin(&lab);
+        }
         let gateway = lab.carrier("north").polite();
         let mut phones = vec![gateway, lab.carrier("south").polite()];
         phones.push(lab.agent("bob").polite());

@@ -26,6 +26,7 @@
 //! | PRACK, early media, forks behind a carrier | `reliable` |
 //! | session timers | `refreshes` |
 //! | messages that cross (RFC 5407), failed re-INVITEs (RFC 6141) | `races` |
+//! | trunk's server silent, refused, overloaded | `gateways::a_silent_server_is_given_up_for_the_next_and_tried_last_from_then_on` |
 //! | anything, in bad weather | `chaos` |
 #![expect(clippy::disallowed_methods, reason = "virtual time begins at some instant")]
 
@@ -36,6 +37,7 @@ mod dialogs;
 mod door;
 mod endings;
 mod faults;
+mod gateways;
 mod holds;
 mod lab;
 mod offers;
@@ -45,6 +47,7 @@ mod questions;
 mod races;
 mod recordings;
 mod refreshes;
+mod registering;
 mod reliable;
 mod restarts;
 mod retention;

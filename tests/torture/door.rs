@@ -261,6 +261,7 @@ impl Door {
             }
             Output::Transmit(sent) => self.seen.answers.push(sent),
             Output::Close(_) => self.seen.closed = true,
+            Output::Resolve(question) => panic!("nobody has a name here: {question:?}"),
             Output::Media(Command::Open { port, address, .. }) => {
                 self.seen.ports += 1;
                 let rtp = SocketAddr::new(address, 20_000 + 2 * self.ports.len() as u16);

@@ -56,8 +56,8 @@ fn a_trunk_says_whose_certificate_it_shows_and_what_that_is_good_for() {
     let settings = loaded(&files(&written)).settings;
     let north = &settings.trunks["north"];
     assert_eq!((north.peer, north.proof), (Some(PeerId(0)), Proof::Certificate));
-    let at = &north.gateway.as_ref().expect("a gateway").address;
-    assert_eq!(at.to_string(), "192.0.2.9:5061");
+    let at = &north.gateways[0].place;
+    assert_eq!((at.host.to_string(), at.port), ("192.0.2.9".into(), Some(5061)));
     let peer = &settings.certificates.peers[0];
     assert_eq!(
         (peer.name.as_str(), peer.ca.clone()),

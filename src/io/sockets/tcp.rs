@@ -35,6 +35,8 @@ pub(super) enum Told {
     Ended(ConnectionId),
     /// It never stood.
     Refused(ConnectionId),
+    /// Of UDP: nobody is there.
+    Unreachable(Flow),
 }
 
 /// Binds one address.
@@ -183,6 +185,7 @@ impl Tcp {
                 None
             }
             Told::Message(message) => Some(Arrival::Message(message)),
+            Told::Unreachable(flow) => Some(Arrival::Flow(flow::Event::Unreachable(flow))),
             Told::Ended(connection) => {
                 let flow = self.remove(connection)?;
                 Some(Arrival::Flow(flow::Event::Closed(flow)))

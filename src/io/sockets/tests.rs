@@ -78,6 +78,34 @@ async fn a_stun_keep_alive_is_answered_and_goes_no_further() {
 }
 
 #[tokio::test]
+async fn where_nobody_listens_is_told_at_once_and_of_nobody_else() {
+    let (mut sockets, _) = start(Transport::Udp);
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let (open, heard) = (std::net::UdpSocket::bind("127.0.0.1:0").expect("a port"), &mut [0; 9]);
+    let there = closed.local_addr().expect("an address");
+    drop(closed);
+    let flow = |remote| Flow::to(ListenerId(0), Transport::Udp, remote);
+    let lost = async {
+        let mut backlog = VecDeque::new();
+        while backlog.is_empty() {
+            sockets.send(Transmit { flow: flow(there), bytes: b"anybody".to_vec() });
+            sockets.send(Transmit {
+                flow: flow(open.local_addr().expect("an address")),
+                bytes: b"there?".to_vec(),
+            });
+            sockets.ready().await;
+            sockets.receive(std::time::Instant::now(), 10, &mut backlog);
+        }
+        backlog
+    };
+    let soon = Duration::from_secs(1);
+    let backlog = tokio::time::timeout(soon, lost).await.expect("no time for an answer");
+    let told = [Arrival::Flow(flow::Event::Unreachable(flow(there)))];
+    assert!(backlog.iter().all(|arrival| told.contains(arrival)), "{backlog:?}");
+    assert_eq!(open.recv(heard).expect("it came all the same"), 6);
+}
+
+#[tokio::test]
 async fn a_message_that_is_too_long_says_nothing_of_its_address() {
     let (mut sockets, remote) = start(Transport::Udp);
     let flow = Flow::to(ListenerId(0), Transport::Udp, remote);

@@ -2,12 +2,16 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
-use super::{Arrival, Message};
+use super::tcp::Told;
+use super::{Arrival, Message, unreachable};
 use crate::wire::flow::{self, Flow, ListenerId, Transmit, Transport};
 use crate::wire::stun;
 
@@ -24,6 +28,7 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> 
     use rustix::net::sockopt;
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
+    unreachable::listen(&socket)?;
     // Beyond net.core.rmem_max needs a privilege; without it the kernel gives what it may.
     if sockopt::set_socket_recv_buffer_size_force(&socket, KERNEL_BUFFER).is_err() {
         sockopt::set_socket_recv_buffer_size(&socket, KERNEL_BUFFER)?;
@@ -35,7 +40,9 @@ pub(super) fn bind(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> 
 /// Every UDP listener.
 #[derive(Debug)]
 pub(super) struct Udp {
-    sockets: Vec<(ListenerId, UdpSocket)>,
+    sockets: Vec<(ListenerId, Arc<UdpSocket>)>,
+    /// Who waits for the errors of each.
+    watches: Vec<AbortHandle>,
     buffer: Vec<u8>,
     spares: Vec<Vec<u8>>,
     /// Whose turn it is to be read first.
@@ -48,6 +55,7 @@ impl Default for Udp {
     fn default() -> Udp {
         Udp {
             sockets: Vec::new(),
+            watches: Vec::new(),
             buffer: vec![0; LONGEST],
             spares: Vec::new(),
             turn: 0,
@@ -56,13 +64,22 @@ impl Default for Udp {
     }
 }
 
+impl Drop for Udp {
+    fn drop(&mut self) {
+        self.watches.iter().for_each(AbortHandle::abort);
+    }
+}
+
 impl Udp {
     pub(super) fn add(
         &mut self,
         listener: ListenerId,
         socket: std::net::UdpSocket,
+        tell: mpsc::Sender<Told>,
     ) -> std::io::Result<()> {
-        self.sockets.push((listener, UdpSocket::from_std(socket)?));
+        let socket = Arc::new(UdpSocket::from_std(socket)?);
+        self.watches.push(unreachable::watch(Arc::clone(&socket), listener, tell));
+        self.sockets.push((listener, socket));
         Ok(())
     }
 
@@ -88,7 +105,7 @@ impl Udp {
                 let (length, remote) = match socket.try_recv_from(&mut self.buffer) {
                     Ok(received) => received,
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                    // What an earlier datagram of ours met (ICMP); it names no address here.
+                    // What an earlier datagram of ours met (ICMP): its address is in the queue that `unreachable` reads.
                     Err(_) => {
                         left -= 1;
                         continue;
@@ -129,12 +146,17 @@ impl Udp {
         let (_, socket) =
             self.sockets.iter().find(|(listener, _)| *listener == transmit.flow.listener)?;
         // Straight to the kernel: the runtime's idea of writability lags behind a socket that has just been bound.
-        let sent = rustix::net::sendto(
-            socket,
-            &transmit.bytes,
-            rustix::net::SendFlags::DONTWAIT,
-            &transmit.flow.remote,
-        );
+        let send = || {
+            let flags = rustix::net::SendFlags::DONTWAIT;
+            rustix::net::sendto(socket, &transmit.bytes, flags, &transmit.flow.remote)
+        };
+        // The first error may be what an earlier datagram to somebody else met; it is told once.
+        let sent = send().or_else(|error| match error {
+            rustix::io::Errno::CONNREFUSED
+            | rustix::io::Errno::HOSTUNREACH
+            | rustix::io::Errno::NETUNREACH => send(),
+            error => Err(error),
+        });
         match sent {
             Ok(_) => None,
             // A full socket is the network's loss: SIP repeats what matters (RFC 3261 §17).

@@ -11,7 +11,7 @@ use crate::switch::outbox::Outbox;
 use crate::switch::park::Parking;
 use crate::switch::registrar::Registrar;
 use crate::switch::settings::Settings;
-use crate::switch::trunk::Trunks;
+use crate::switch::trunk::{Attempt, Trunks};
 use crate::utc::Utc;
 use crate::wire::flow::{Flow, Transport};
 use crate::wire::sip::auth;
@@ -223,21 +223,27 @@ impl Desk<'_> {
         client
     }
 
-    /// The answer to a challenge of a trunk's for the next request of `dialog`: to its own gateway, and to nobody else, wherever a
+    /// The answer to a challenge of a trunk's for the next request of `dialog`: to its own gateways, and to nobody else, wherever a
     /// Contact leads.
     pub(super) fn authorization(
         &mut self,
         party: &Party,
+        attempt: Option<Attempt>,
         challenge: &Message,
         method: &Method,
         dialog: &Dialog,
     ) -> Option<(Name, String)> {
         let Party::Trunk(trunk) = party else { return None };
-        let gateway = self.settings.trunks.get(trunk)?.gateway.as_ref()?;
-        if dialog.flow().remote.ip().to_canonical() != gateway.address.ip().to_canonical() {
-            return None;
-        }
-        let known_by = gateway.credentials.as_ref()?;
+        let trunk = self.settings.trunks.get(trunk)?;
+        let asks = dialog.flow().remote.ip().to_canonical();
+        let gateway = match attempt {
+            // Whatever DNS says meanwhile.
+            Some(attempt) if attempt.target.address.ip() == asks => {
+                trunk.gateways.get(attempt.gateway)
+            }
+            Some(_) | None => self.trunks.gateway_at(trunk, asks),
+        };
+        let known_by = gateway?.credentials.as_ref()?;
         // RFC 7616 §3.4: of the request that will carry it.
         let uri = dialog.request_uri();
         auth::answer(

@@ -124,6 +124,7 @@ impl Call {
         }
         self.tell_transferor(desk, Status::of(487));
         self.transfer = None;
+        self.outward_ends(desk);
         if let Some(recording) = &mut self.recording {
             recording.end(desk.outbox);
         }

@@ -6,11 +6,8 @@ use std::time::Duration;
 use super::desk::Desk;
 use super::leg::{Leg, LegId, Party};
 use super::{Call, Offer, Stage, TIMER_C};
-use crate::switch::number::Number;
 use crate::switch::registrar::Registrar;
-use crate::switch::routing::Way;
-use crate::switch::settings::{Profile, Settings};
-use crate::wire::flow::{Flow, ListenerId, Transport};
+use crate::wire::flow::Flow;
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::headers::Address;
 use crate::wire::sip::message::Status;
@@ -59,45 +56,6 @@ impl Call {
         self.unanswered(desk, status);
     }
 
-    /// Calls out through a trunk's gateway; `false` if there is no way to it or no place in it.
-    fn ring_trunk(&mut self, desk: &mut Desk<'_>, way: &Way) -> bool {
-        let settings = desk.settings;
-        let found = settings.trunks.get(&way.trunk).and_then(|trunk| {
-            let gateway = trunk.gateway.as_ref()?;
-            let gateway = Some(gateway).filter(|at| self.hops.allow(at.transport))?;
-            Some((trunk, gateway, listener(settings, gateway.transport, gateway.address)?))
-        });
-        let Some((trunk, gateway, listener)) = found else { return false };
-        if self.plan.emergency {
-            desk.trunks.take_anyway(trunk);
-        } else if !desk.trunks.take(trunk) {
-            return false;
-        }
-        let at_gateway = |user: &str| match &gateway.domain {
-            Some(domain) => Uri::at_domain(user, domain),
-            None => Uri::sip(Some(user), gateway.address),
-        };
-        // Whoever transfers a call there calls with their own number, and not with that of somebody outside.
-        let own = match self.transfer.as_ref().map_or(&self.caller.party, |transfer| &transfer.by) {
-            Party::User(user) => settings.users.get(user).and_then(|user| user.caller_id.as_ref()),
-            Party::Trunk(_) => (!self.caller.number.is_anonymous()).then_some(&self.caller.number),
-        };
-        let shown = own.or(gateway.caller_id.as_ref()).unwrap_or(&Number::Anonymous);
-        let from = Address::new(at_gateway(&trunk.numbering.write(shown)));
-        let flow = Flow {
-            listener,
-            transport: gateway.transport,
-            remote: gateway.address,
-            connection: None,
-            peer: trunk.peer,
-        };
-        let target = at_gateway(&way.number);
-        let to = Address::new(target.clone());
-        let aim = Aim { target, routes: Vec::new(), flow };
-        self.call_out(desk, Party::Trunk(trunk.name.clone()), from, to, aim);
-        true
-    }
-
     /// A phone of several flows could not be reached by one of them: it is called by the next (RFC 5626 §5.3). `false`: it has none.
     pub(super) fn rings_otherwise(&mut self, desk: &mut Desk<'_>, leg: LegId) -> bool {
         let Some(mut aims) = self.other_flows.remove(&leg) else { return false };
@@ -117,8 +75,21 @@ impl Call {
         party: Party,
         from: Address,
         to: Address,
-        Aim { target, routes, flow }: Aim,
+        aim: Aim,
     ) {
+        let leg = self.new_leg(desk, party, from, to, aim);
+        self.b.push(leg);
+    }
+
+    /// A new leg, whose INVITE follows when its port is open.
+    pub(super) fn new_leg(
+        &mut self,
+        desk: &mut Desk<'_>,
+        party: Party,
+        from: Address,
+        to: Address,
+        Aim { target, routes, flow }: Aim,
+    ) -> Leg {
         let reach = desk.settings.listener(flow.listener).reach;
         let contact = desk.contact(flow);
         let local = from.tagged(&desk.ids.tag());
@@ -134,23 +105,14 @@ impl Call {
         };
         let mut leg = Leg::calling(desk, self.id, LegId(self.legs), party, dialog, self.a.port);
         leg.referred_by = referred_by;
-        self.b.push(leg);
+        leg
     }
 
     /// A B-leg's port is bound: its INVITE goes out.
     pub(super) fn invite(&mut self, desk: &mut Desk<'_>, leg: LegId, rtp: SocketAddr) {
         let Some(calling) = self.leg(leg).filter(|leg| !leg.is_leaving()) else { return };
         calling.opened(desk, rtp).expect("a leg of ours has no offer to refuse");
-        let give_up = match &calling.party {
-            Party::Trunk(trunk) => desk
-                .settings
-                .trunks
-                .get(trunk)
-                .and_then(|trunk| trunk.gateway.as_ref())
-                .map(|gateway| gateway.timeout),
-            Party::User(_) => None,
-        };
-        calling.invite(desk, None, give_up);
+        calling.invite(desk, None);
     }
 
     /// A B-leg is over without an answer; `status` is what the caller would get for it. When it was the last, the most telling is the
@@ -177,9 +139,9 @@ impl Call {
 /// Where an INVITE to a phone or a gateway goes.
 #[derive(Debug)]
 pub(super) struct Aim {
-    target: Uri,
-    routes: Vec<Address>,
-    flow: Flow,
+    pub(super) target: Uri,
+    pub(super) routes: Vec<Address>,
+    pub(super) flow: Flow,
 }
 
 /// The phones of a user that can be reached, each with its flows, the one to try first last: a phone that has registered several flows is
@@ -230,19 +192,6 @@ pub(super) fn outward(status: Status) -> Status {
 /// answer at all).
 pub(super) fn is_no_way(status: Status) -> bool {
     matches!(status.code(), 408 | 500 | 502..=504)
-}
-
-/// The listener to reach a carrier from: an external one of its transport and address family, else any such.
-fn listener(settings: &Settings, transport: Transport, to: SocketAddr) -> Option<ListenerId> {
-    let fits = |profile: Option<Profile>| {
-        settings.listeners.iter().position(|listener| {
-            listener.transport == transport
-                && listener.bind.is_ipv4() == to.is_ipv4()
-                && profile.is_none_or(|profile| listener.profile == profile)
-        })
-    };
-    let place = fits(Some(Profile::External)).or_else(|| fits(None))?;
-    u16::try_from(place).ok().map(ListenerId)
 }
 
 #[cfg(test)]

@@ -13,12 +13,13 @@ mod refer;
 mod refresh;
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::desk::{Desk, News};
 use crate::media::{Command, PortId, Remote};
 use crate::switch::journal::{CallId, Entry};
 use crate::switch::settings::Profile;
+use crate::switch::trunk::Attempt;
 use crate::wire::flow::Flow;
 use crate::wire::sdp::negotiation::{Agreed, Direction, Session};
 use crate::wire::sip::dialog::Dialog;
@@ -93,6 +94,12 @@ pub(super) struct Leg {
     is_ours: bool,
     /// Who had it called (RFC 3892), to be said to a phone of ours.
     pub(super) referred_by: Option<Uri>,
+    /// Which target of its trunk it calls.
+    pub(super) attempt: Option<Attempt>,
+    /// An INVITE of ours without any answer is given up after so long.
+    patience: Option<Duration>,
+    /// Whether it has one of its trunk's places.
+    pub(super) has_place: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,6 +178,9 @@ pub(super) enum Outcome {
     Answered,
     /// They will not talk: the leg is over.
     Refused(Status),
+    /// This server of a carrier's does not serve (it is silent, unreachable or overloaded, `after`: until then), another may: the leg
+    /// is over.
+    Unserved { status: Status, after: Option<Duration> },
     /// An established leg is over without a BYE of theirs.
     Lost,
     /// A provisional response of ours was never acknowledged.
@@ -266,7 +276,15 @@ impl Leg {
             remembered: false,
             is_ours: near.is_some(),
             referred_by: None,
+            attempt: None,
+            patience: None,
+            has_place: true,
         }
+    }
+
+    /// It calls this target of its trunk, and gives up after `patience` if nothing is heard.
+    pub(super) fn by(self, attempt: Attempt, patience: Duration) -> Leg {
+        Leg { attempt: Some(attempt), patience: Some(patience), ..self }
     }
 
     /// Neither a dialog nor a port is left.
@@ -438,7 +456,8 @@ impl Leg {
             State::Invited { .. } => self.repeat(desk),
             State::Calling { client, give_up: Some(at), .. } if at <= desk.now.instant => {
                 self.cancel(desk, client, None);
-                Outcome::Refused(Status::of(408))
+                self.has_place = false;
+                Outcome::Unserved { status: Status::of(408), after: None }
             }
             State::Up(Exchange::Later { at }) if at <= desk.now.instant => {
                 self.state = State::Up(Exchange::Idle);

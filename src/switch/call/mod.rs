@@ -5,6 +5,7 @@ mod asking;
 pub(super) mod desk;
 mod ending;
 mod fork;
+mod gateways;
 mod hold;
 mod inside;
 mod leg;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use desk::{Desk, News};
 use ending::cause;
 use fork::{is_no_way, outward};
+use gateways::Outward;
 use leg::{Leg, Outcome};
 pub(super) use leg::{LegId, Party};
 pub(super) use transfer::Referral;
@@ -102,6 +104,8 @@ pub(super) struct Call {
     hold: Option<(bool, bool)>,
     /// What is left of the flows to phones that have several, by the leg that tries one.
     other_flows: BTreeMap<LegId, Vec<fork::Aim>>,
+    /// The way out through a trunk, if it goes there.
+    outward: Option<Outward>,
     /// The most telling refusal of the B-legs so far.
     refusal: Option<Status>,
     /// Ways out that were not tried yet.
@@ -217,6 +221,7 @@ impl Call {
             recording: None,
             hold: None,
             other_flows: BTreeMap::new(),
+            outward: None,
             refusal: None,
             ways: VecDeque::new(),
             max_forwards,
@@ -469,6 +474,9 @@ impl Call {
         }
         let Some(answering) = self.leg(leg) else { return };
         let outcome = answering.response(desk, client, response, flow);
+        if let Some(status) = response.status() {
+            self.heard(desk, leg, status);
+        }
         // Flow Failed (RFC 5626 §11.1): the proxy has lost the phone's connection.
         let is_lost = response.status() == Some(Status::of(430));
         if !(is_lost && self.rings_otherwise(desk, leg)) {
@@ -502,6 +510,7 @@ impl Call {
                 self.ring_next_trunk(desk, outward(status));
             }
             Outcome::Refused(status) => self.declined(desk, outward(status)),
+            Outcome::Unserved { status, after } => self.unserved(desk, leg, status, after),
             Outcome::Lost if self.is_aside(leg) => self.aside_gone(desk, leg),
             Outcome::Lost => self.lost(desk, leg),
             Outcome::Unacknowledged => {
@@ -521,6 +530,7 @@ impl Call {
             | Stage::Parked { until, .. } => Some(*until),
             Stage::Opening | Stage::Answering | Stage::Talking { .. } | Stage::Ending => None,
         };
+        let stage = stage.into_iter().chain(self.outward.as_ref().and_then(Outward::deadline));
         let recording = self.recording.as_ref().and_then(Recording::deadline);
         let aside = self.aside.iter().filter_map(Aside::deadline);
         let legs = self.b.iter().chain([&self.a]).filter_map(Leg::deadline);
@@ -545,6 +555,7 @@ impl Call {
             Stage::Parked { until, .. } if *until <= now => self.back_from_park(desk),
             _ => {}
         }
+        self.give_up_locating(desk);
         self.turn_reels(desk);
         self.dismiss_transferors(desk);
         let aside = self.aside.iter().map(|aside| aside.leg.id);

@@ -17,10 +17,14 @@ impl Call {
         if !self.a.is_unanswered() {
             return;
         }
+        // One that was given up may still be there.
+        let early = early && self.b.iter().filter(|leg| !leg.is_leaving()).count() == 1;
+        if self.has_rung_before(leg) && !early {
+            return;
+        }
         match desk.settings.early_media {
             EarlyMedia::Ring => self.a.ring(desk, false),
             EarlyMedia::Pass => {
-                let early = early && self.b.len() == 1;
                 if early && let Some(b) = self.b.iter().find(|b| b.id == leg) {
                     desk.outbox.media(Command::Bridge { a: self.a.port, b: b.port });
                 }

@@ -88,7 +88,11 @@ impl Office {
                     self.replies.push(reply);
                     continue;
                 }
-                Output::Media(_) | Output::Close(_) | Output::Purge(_) | Output::Stopped => {
+                Output::Media(_)
+                | Output::Close(_)
+                | Output::Resolve(_)
+                | Output::Purge(_)
+                | Output::Stopped => {
                     continue;
                 }
             };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cursor::{Cursor, items, number, trim};
 use super::headers::{Address, CSeq, Contacts, Name, Via};
@@ -200,6 +201,14 @@ impl Message {
             .and_then(|seconds| u32::try_from(seconds).ok())
             .map(Some)
             .ok_or(Malformed::bad("Expires out of range", at))
+    }
+
+    /// The seconds in a header such as Retry-After; a comment or parameters after them do not count.
+    pub fn seconds(&self, name: Name) -> Option<Duration> {
+        let line = self.lines(name).next()?.trim_ascii_start();
+        let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let text = std::str::from_utf8(line.get(..digits)?).ok()?;
+        text.parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()))
     }
 
     /// The lines of a header in order, unfolded; lists not split.

@@ -9,6 +9,7 @@ pub mod framing;
 pub mod headers;
 pub mod ids;
 mod lexer;
+pub mod locating;
 pub mod message;
 mod method;
 pub mod outgoing;

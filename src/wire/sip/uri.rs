@@ -229,6 +229,11 @@ impl Uri {
         Uri::build(Some(user), host, None)
     }
 
+    /// `sip:user@host:port`, of what is there.
+    pub fn at(user: Option<&str>, host: Host, port: Option<u16>) -> Uri {
+        Uri::build(user, host, port)
+    }
+
     fn build(user: Option<&str>, host: Host, port: Option<u16>) -> Uri {
         let mut text = String::from("sip:");
         let from = text.len();

@@ -53,6 +53,7 @@ impl World {
             }
             match output {
                 Output::Transmit(transmit) => self.transmit(transmit),
+                Output::Resolve(question) => self.resolve(question),
                 Output::Media(command) => {
                     let answer = self.command(&command);
                     // The server hands the opening's answer in at once; a thread of its own would bring it a little later.
@@ -73,7 +74,8 @@ impl World {
                 Output::Find(query) => self.pages.push_back(self.journal.find(query)),
                 Output::Purge(order) => self.purges.push_back(order.recording()),
                 Output::Reply(request, reply) => drop(self.replies.insert(request, reply)),
-                Output::Log(_) | Output::Close(_) | Output::Stopped => {}
+                Output::Stopped => self.stopped = true,
+                Output::Log(_) | Output::Close(_) => {}
             }
         }
     }
@@ -87,7 +89,9 @@ impl World {
         let to = transmit.flow.remote;
         let whose = self.phones.iter().find(|(_, phone)| phone.identity().sip == to);
         let name = whose.map_or_else(|| to.to_string(), |(name, _)| name.clone());
-        let arrives = self.network.send(self.now, Parcel { from, to, bytes: transmit.bytes });
+        let refused = self.refuses(transmit.flow);
+        let parcel = Parcel { from, to, bytes: transmit.bytes };
+        let arrives = !refused && self.network.send(self.now, parcel);
         self.ladder.note(self.now - self.start, "tonspur", &name, message.summary(), !arrives);
     }
 

@@ -87,6 +87,7 @@ impl World {
         self.events.clear();
         self.pages.clear();
         self.purges.clear();
+        self.outside.forget();
         self.relay = Relay::new(Arc::clone(&self.library));
         self.ports.clear();
         self.addresses.clear();

@@ -42,9 +42,8 @@ impl Dialogs {
         } else if message.method() == Some("BYE") {
             // Whoever hangs up is out, whatever becomes of the BYE (RFC 3261 §15.1.1).
             let key = Key { place, call_id, own: from, far: to };
-            if let Some((state, _)) = self.known.get_mut(&key) {
-                *state = State::Over;
-            }
+            // So it is with one who does before the 200 has come (§15: a caller may).
+            self.known.entry(key).or_insert((State::Over, 0)).0 = State::Over;
         }
     }
 

@@ -5,6 +5,7 @@ mod crash;
 mod dialogs;
 mod journal;
 mod network;
+pub(crate) mod outside;
 mod party;
 mod promises;
 mod tapes;
@@ -17,12 +18,14 @@ use std::time::Duration;
 
 pub(crate) use carry::Trouble;
 pub(crate) use network::Weather;
+use outside::Mood;
 pub(crate) use party::Party;
 use tapes::{End, Tape};
 pub(crate) use text::{as_method, with_headers, with_sdp, without_body};
-use tonspur::switch::control::{AgentChange, Reply, Request};
+use tonspur::switch::control::{AgentChange, Reply, Request, TrunkRow};
 use tonspur::switch::journal::{Cdr, Entry};
 use tonspur::switch::settings::Settings;
+use tonspur::wire::sip::locating::{Kind, Records};
 use world::World;
 
 /// Milliseconds.
@@ -90,6 +93,57 @@ impl Lab {
     /// A caller behind the trunk `north` (192.0.2.9) or `south` (192.0.2.10).
     pub(crate) fn carrier(&self, trunk: &str) -> Party {
         Party::carrier(&self.world, trunk)
+    }
+
+    /// A carrier's server at that address, `192.0.2.21:5060`.
+    pub(crate) fn server(&self, name: &str, address: &str) -> Party {
+        Party::server(&self.world, name, address.parse().expect("an address"))
+    }
+
+    /// What DNS says of a name from now on.
+    pub(crate) fn dns(&self, name: &str, kind: Kind, records: Records, ttl: Duration) {
+        self.world.borrow_mut().outside.set(name, kind, records, ttl);
+    }
+
+    /// What DNS does from now on.
+    pub(crate) fn dns_is(&self, mood: Mood) {
+        self.world.borrow_mut().outside.mood = mood;
+    }
+
+    /// How often DNS was asked so far.
+    pub(crate) fn questions(&self) -> usize {
+        self.world.borrow().outside.asked.len()
+    }
+
+    /// Nobody listens at that address any more; the machine says so.
+    pub(crate) fn refuses(&self, address: &str) {
+        let address = address.parse().expect("an address");
+        self.world.borrow_mut().outside.refusing.insert(address);
+    }
+
+    /// Somebody listens there again.
+    pub(crate) fn listens(&self, address: &str) {
+        let address = address.parse().expect("an address");
+        self.world.borrow_mut().outside.refusing.remove(&address);
+    }
+
+    /// Where the switch listens for carriers.
+    pub(crate) fn own_address(&self) -> std::net::SocketAddr {
+        self.world.borrow().proxy(true)
+    }
+
+    /// Whether the process may end.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.world.borrow().stopped
+    }
+
+    /// A trunk as the admin sees it.
+    pub(crate) fn trunk(&self, trunk: &str) -> TrunkRow {
+        let Reply::Trunks { mut trunks } = self.asks(Request::TrunkShow { trunk: trunk.into() })
+        else {
+            panic!("a trunk")
+        };
+        trunks.remove(0)
     }
 
     /// A user's phone, by the agent's name.

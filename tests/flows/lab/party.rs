@@ -51,6 +51,19 @@ impl Party {
         Party::new(world, &mut inside, name, identity)
     }
 
+    pub(super) fn server(world: &Rc<RefCell<World>>, name: &str, sip: SocketAddr) -> Party {
+        let mut inside = world.borrow_mut();
+        let identity = Identity {
+            user: "carrier".into(),
+            domain: "carrier.example".into(),
+            password: String::new(),
+            sip,
+            rtp: SocketAddr::new(sip.ip(), sip.port() + 2_000),
+            proxy: inside.proxy(true),
+        };
+        Party::new(world, &mut inside, name.to_owned(), identity)
+    }
+
     pub(super) fn phone(world: &Rc<RefCell<World>>, agent: &str) -> Party {
         let mut inside = world.borrow_mut();
         let user = inside.settings().agents[agent].user.clone();
@@ -340,6 +353,21 @@ impl Party {
             let sdp = phone.description(request.mirrored());
             phone.respond(now, request, 200, "OK", Some(&sdp));
         })
+    }
+
+    /// An answer with header lines of its own.
+    pub(crate) fn says_to(&self, request: &Received, status: &str, lines: &[&str]) -> &Party {
+        let of = |name| request.header(name);
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        self.says(&format!(
+            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=b1\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+             {lines}Content-Length: 0\r\n\r\n",
+            of("Via"),
+            of("From"),
+            of("To"),
+            of("Call-ID"),
+            of("CSeq"),
+        ))
     }
 
     pub(crate) fn acks(&self) -> &Party {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tonspur::switch::control::Request;
 use tonspur::switch::journal::{Armed, Cdr, ConsentAnswer, ConsentRecord, Entry};
 use tonspur::switch::settings::ConsentMode;
 
@@ -16,6 +17,11 @@ impl World {
     /// Lets every timer run out; nothing may be left of any call, and every promise must be kept.
     pub(crate) fn settle(&mut self) {
         self.speak(false);
+        // Whoever is asked whether they are there, or registered with, is so for ever.
+        let gateways = self.settings.trunks.values().flat_map(|trunk| &trunk.gateways);
+        if gateways.into_iter().any(|at| at.health.is_some() || at.register.is_some()) {
+            self.tell(Request::Stop);
+        }
         self.advance(TIMERS);
         let mut broken = Vec::new();
         if let Err(open) = self.switch.at_rest() {

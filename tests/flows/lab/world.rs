@@ -22,6 +22,7 @@ use super::crash::Life;
 use super::dialogs::Dialogs;
 use super::journal::Journal;
 use super::network::{DELAY, Network, Parcel};
+use super::outside::Outside;
 use super::tapes::Tapes;
 
 pub(crate) struct World {
@@ -48,6 +49,9 @@ pub(crate) struct World {
     pub(super) replies: BTreeMap<RequestId, Reply>,
     pub(super) requests: u64,
     pub(crate) network: Network,
+    pub(crate) outside: Outside,
+    /// The switch has said that the process may end.
+    pub(super) stopped: bool,
     pub(crate) journal: Journal,
     pub(crate) dialogs: Dialogs,
     pub(crate) ladder: Ladder,
@@ -115,6 +119,8 @@ impl World {
             replies: BTreeMap::new(),
             requests: 0,
             network: Network::new(seed),
+            outside: Outside::new(),
+            stopped: false,
             journal,
             dialogs: Dialogs::default(),
             ladder: Ladder::default(),
@@ -225,6 +231,7 @@ impl World {
             .chain(self.switch.deadline().filter(|_| self.is_up()))
             .chain(self.relay.deadline())
             .chain(self.network.deadline())
+            .chain(self.outside.deadline())
             .chain(self.journal.deadline())
             .chain(self.tapes.deadline())
             .min()
@@ -238,6 +245,7 @@ impl World {
         while let Some(parcel) = self.network.arrived(self.now) {
             self.arrive(parcel);
         }
+        self.hear_from_outside();
         if let Some(entry) = self.journal.commit(self.now) {
             self.handle(Input::Stored(entry));
         }
@@ -266,6 +274,10 @@ impl World {
 
     /// Carries everything to where it goes, until nothing moves.
     pub(crate) fn flush(&mut self) {
+        // What a new switch has to do before anything happens.
+        if self.is_up() {
+            self.carry_out();
+        }
         loop {
             self.post();
             while let Some(event) = self.relay.poll() {

@@ -34,18 +34,27 @@ impl Leg {
                 let authorised = *authorised;
                 // RFC 4028 §7.4: for longer intervals, as a new request.
                 if status.code() == 422 && self.raise(response) {
-                    self.invite(desk, None, None);
+                    self.invite(desk, None);
                     return Outcome::Nothing;
                 }
                 let authorization = if authorised {
                     None
                 } else {
-                    desk.authorization(&self.party, response, &Method::Invite, &self.dialog)
+                    desk.authorization(
+                        &self.party,
+                        self.attempt,
+                        response,
+                        &Method::Invite,
+                        &self.dialog,
+                    )
                 };
                 match authorization {
                     Some(authorization) => {
-                        self.invite(desk, Some(authorization), None);
+                        self.invite(desk, Some(authorization));
                         Outcome::Nothing
+                    }
+                    None if status.code() == 503 && self.attempt.is_some() => {
+                        self.unserved(desk, status, response.seconds(Name::RetryAfter))
                     }
                     None => self.refused(desk, status),
                 }
@@ -115,7 +124,7 @@ impl Leg {
         if self.authorised == Some(client) {
             return None;
         }
-        desk.authorization(&self.party, response, method, &self.dialog)
+        desk.authorization(&self.party, self.attempt, response, method, &self.dialog)
     }
 
     /// A request of ours got no final response.
@@ -131,11 +140,11 @@ impl Leg {
         match self.state {
             State::Calling { client: ours, .. } if ours == client => {
                 // A phone that cannot be reached is not there; that a gateway cannot is a fault (RFC 3261 §8.1.3.1).
-                let status = match (&self.party, status.code()) {
-                    (Party::User(_), 503) => UNANSWERED,
-                    _ => status,
-                };
-                self.refused(desk, status)
+                match (&self.party, status.code()) {
+                    (Party::User(_), 503) => self.refused(desk, UNANSWERED),
+                    (Party::User(_), _) => self.refused(desk, status),
+                    (Party::Trunk(_), _) => self.unserved(desk, status, None),
+                }
             }
             State::Cancelling { client: ours } | State::Leaving { client: ours }
                 if ours == client =>

@@ -120,9 +120,10 @@ impl Leg {
     ) -> Outcome {
         let Ask { client, early, proven, what } = ask;
         if proven == Proven::NotAsked && matches!(status.code(), 401 | 407) && !self.is_leaving() {
-            let party = self.party.clone();
+            let (party, attempt) = (self.party.clone(), self.attempt);
             let dialog = self.dialog_of(early.as_deref());
-            if let Some(proof) = desk.authorization(&party, response, &what.method, dialog) {
+            if let Some(proof) = desk.authorization(&party, attempt, response, &what.method, dialog)
+            {
                 let again = self.ask_in(desk, early, what, Some(proof));
                 self.asked_again(client, again);
                 return Outcome::Nothing;

@@ -51,7 +51,6 @@ impl Leg {
         &mut self,
         desk: &mut Desk<'_>,
         authorization: Option<(Name, String)>,
-        give_up: Option<Duration>,
     ) {
         let session = self.session.as_mut().expect("the port is open before the INVITE");
         let offer = session.offer(self.wanted);
@@ -65,7 +64,7 @@ impl Leg {
             request = request.header(Name::ReferredBy, format_args!("<{referrer}>"));
         }
         let client = desk.request(self.key(), self.way(desk), request.body(SDP, &offer));
-        let give_up = give_up.map(|time| desk.now.instant + time);
+        let give_up = self.patience.map(|time| desk.now.instant + time);
         self.state = State::Calling { client, authorised, give_up, forks: Vec::new() };
     }
 
@@ -233,6 +232,18 @@ impl Leg {
     pub(super) fn refused(&mut self, desk: &mut Desk<'_>, status: Status) -> Outcome {
         self.gone(desk);
         Outcome::Refused(status)
+    }
+
+    /// Another target may serve, and takes the place of this one among the trunk's calls.
+    pub(super) fn unserved(
+        &mut self,
+        desk: &mut Desk<'_>,
+        status: Status,
+        after: Option<Duration>,
+    ) -> Outcome {
+        self.has_place = false;
+        self.refused(desk, status);
+        Outcome::Unserved { status, after }
     }
 }
 

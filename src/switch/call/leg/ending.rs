@@ -52,10 +52,13 @@ impl Leg {
         if std::mem::take(&mut self.remembered) {
             desk.outbox.store(Entry::DialogDown { local_tag: self.tag.clone() });
         }
-        desk.news.push(match &self.party {
-            Party::User(user) => News::Disengaged(user.clone()),
-            Party::Trunk(trunk) => News::TrunkFree(trunk.clone()),
-        });
+        match &self.party {
+            Party::User(user) => desk.news.push(News::Disengaged(user.clone())),
+            Party::Trunk(trunk) if self.has_place => {
+                desk.news.push(News::TrunkFree(trunk.clone()));
+            }
+            Party::Trunk(_) => {}
+        }
         self.close_port(desk);
     }
 

@@ -34,6 +34,17 @@ pub fn answer(
         .map(|offer| (put, offer.answer(method, uri, user, password, ids)))
 }
 
+/// Whether a challenge says that only the nonce was too old (RFC 7616 §3.3): credentials that were wrong are not sent again.
+pub fn is_stale(challenge: &Message) -> bool {
+    let asked = challenge.lines(Name::WwwAuthenticate).take(super::MOST_LINES);
+    let mut asked = asked.chain(challenge.lines(Name::ProxyAuthenticate).take(super::MOST_LINES));
+    asked.any(|line| {
+        let fields = Fields::read(line).ok().flatten();
+        let stale = fields.as_ref().and_then(|fields| fields.raw("stale"));
+        stale.is_some_and(|stale| stale.eq_ignore_ascii_case(b"true"))
+    })
+}
+
 /// One challenge that we can answer.
 struct Offer<'a> {
     algorithm: Algorithm,

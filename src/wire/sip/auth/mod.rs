@@ -6,7 +6,7 @@ mod fields;
 mod guard;
 mod nonce;
 
-pub use answer::answer;
+pub use answer::{answer, is_stale};
 pub use guard::Guard;
 
 use super::message::Malformed;
@@ -75,6 +75,14 @@ impl Ha1 {
             Algorithm::Md5 => self.md5.as_deref(),
         }
     }
+}
+
+/// 64 bits in hex that only follow from all of `parts`, one of which is a secret.
+pub fn token(parts: &[&str]) -> String {
+    let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+    let mut token = digest::hash(Algorithm::Sha256, &parts);
+    token.truncate(16);
+    token
 }
 
 /// Why credentials were not accepted.

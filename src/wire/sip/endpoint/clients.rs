@@ -162,17 +162,18 @@ impl Clients {
         reason: Option<&str>,
         out: &mut Outbox,
     ) {
-        let Some(Client { exchange: Exchange::Invite { machine, wish, .. }, .. }) =
-            self.open.get_mut(&client.0)
-        else {
-            return;
-        };
+        let Some(invite) = self.open.get_mut(&client.0) else { return };
+        let before = invite.deadline();
+        let Exchange::Invite { machine, wish, .. } = &mut invite.exchange else { return };
         if !machine.is_unanswered() || matches!(wish, Wish::Cancel(_) | Wish::Cancelled) {
             return;
         }
         *wish = Wish::Cancel(reason.map(Box::from));
         if matches!(machine, InviteClient::Proceeding { .. }) {
             self.send_cancel(now, client.0, out);
+        } else {
+            machine.unwanted();
+            out.agenda.moved(Subject::Client(client.0), before, invite.deadline());
         }
     }
 
@@ -283,9 +284,11 @@ impl Clients {
         self.fail_all(now, lost, out);
     }
 
-    /// Everything that waits for an answer from there has failed.
+    /// Everything that waits for an answer from there has failed; but over UDP not an INVITE that has had one: it arrived, and anybody
+    /// can send an ICMP message that says otherwise (RFC 5927).
     pub(super) fn unreachable(&mut self, now: Instant, flow: Flow, out: &mut Outbox) {
-        let lost = self.waiting_on(flow);
+        let arrived = |id: &u64| flow.transport == Transport::Udp && self.rings(*id);
+        let lost = self.waiting_on(flow).into_iter().filter(|id| !arrived(id)).collect();
         self.fail_all(now, lost, out);
     }
 
@@ -390,6 +393,14 @@ impl Clients {
             }
         }
         out.agenda.moved(Subject::Cancel(id), None, due_of(&cancel.machine));
+    }
+
+    pub(super) fn abandon(&mut self, client: ClientId) {
+        let is_other = |client: &&Client| matches!(client.exchange, Exchange::Other(_));
+        if let Some(flow) = self.open.get(&client.0).filter(is_other).map(|client| client.flow) {
+            self.open.remove(&client.0);
+            self.waiting.remove(&(flow.transport, flow.remote, client.0));
+        }
     }
 
     fn fail(&mut self, id: u64, status: Status, out: &mut Outbox) {

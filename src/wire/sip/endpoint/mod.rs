@@ -220,6 +220,12 @@ impl Endpoint {
         self.settle();
     }
 
+    /// Forgets a request that is no INVITE: nobody waits for its answer any more.
+    pub fn abandon(&mut self, client: ClientId) {
+        self.clients.abandon(client);
+        self.settle();
+    }
+
     /// Answers a request. A 2xx to INVITE is repeated until its ACK. A second final answer is ignored.
     pub fn respond(&mut self, now: Instant, server: ServerId, response: Outgoing) {
         self.servers.respond(now, server, response, &mut self.outbox);

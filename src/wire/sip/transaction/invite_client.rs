@@ -105,6 +105,13 @@ impl InviteClient {
         }
     }
 
+    /// Nobody wants it answered any more. It cannot be cancelled before it is (RFC 3261 §9.1), but need not be sent again.
+    pub fn unwanted(&mut self) {
+        if let InviteClient::Calling { resend, .. } = self {
+            *resend = None;
+        }
+    }
+
     /// Whether no final answer came yet.
     pub fn is_unanswered(&self) -> bool {
         match self {
@@ -199,6 +206,15 @@ mod tests {
         assert_eq!(machine.deadline(), None);
         assert_eq!(machine.heard(start, Status::of(183), Transport::Udp), Heard::Provisional);
         assert!(machine.is_unanswered());
+    }
+
+    #[test]
+    fn an_invite_that_nobody_wants_answered_is_not_sent_again_and_waited_for_all_the_same() {
+        let start = Instant::now();
+        let mut machine = InviteClient::begin(start, Transport::Udp);
+        machine.unwanted();
+        assert!(machine.is_unanswered());
+        assert_eq!(until_it_ends(&mut machine, start), [(32_000, Fired::GaveUp)]);
     }
 
     #[test]

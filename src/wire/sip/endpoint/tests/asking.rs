@@ -325,6 +325,20 @@ fn an_unreachable_address_fails_what_waits_for_it() {
 }
 
 #[test]
+fn a_phone_that_rings_is_not_unreachable_whatever_a_packet_says() {
+    let mut rig = Rig::new();
+    rig.asks(Method::Invite, phone());
+    let invite = rig.one();
+    rig.hears(phone(), &answer_to(&invite, 180, "x"));
+    rig.response();
+    rig.endpoint.flow_event(rig.now, flow::Event::Unreachable(phone()));
+    assert!(rig.told().is_empty());
+    rig.hears(phone(), &answer_to(&invite, 486, "x"));
+    rig.response();
+    rig.settles();
+}
+
+#[test]
 fn a_flow_of_the_other_transport_finds_the_listener_of_that_transport() {
     let mut rig = Rig::new();
     let flow = Flow { transport: Transport::Tcp, ..udp("192.0.2.1:5060") };
