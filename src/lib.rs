@@ -44,7 +44,8 @@
 //!    is handed; between them waits half a minute at most, and what is beyond that is a listed gap).
 //! 8. A BYE ends the call. The file is sealed: finalised, synced, hashed, renamed. Its row says what it is, how many packets came of
 //!    each side, and what is missing. After twelve hours it is sealed while the call goes on, and another recording follows it under
-//!    the same permit.
+//!    the same permit, and under the same legal hold if there is one. What the disk did not take to the end has failed; `io::adoption`
+//!    finishes what there is of it when the disk has room again.
 //! 9. When the policy's time is over, [`switch::retention`] stores the intent to delete, and only the committed intent becomes a
 //!    [`switch::retention::PurgeOrder`]. The file goes, the tombstone stays.
 //!

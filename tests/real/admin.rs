@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::time::Duration;
 
+use rusqlite::OpenFlags;
+
 use crate::switch::Switch;
 use crate::wait_for;
 
@@ -76,6 +78,48 @@ fn without_a_switch_the_store_answers_and_mistakes_have_their_exit_codes() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(7), "{said}");
     assert!(said.contains("cannot bind RTP to 192.0.2.1"), "{said}");
+}
+
+#[test]
+fn a_retention_run_that_the_database_does_not_take_answers_in_bounded_time_with_why() {
+    let mut switch = Switch::start();
+    let database = switch.database(OpenFlags::SQLITE_OPEN_READ_WRITE);
+    database.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let refused = switch.cli(&["retention", "run"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("not stored because database is locked"), "{said}");
+    let status = switch.json(&["retention", "status"]);
+    assert_eq!(status["trouble"], "database is locked");
+    database.execute_batch("ROLLBACK").expect("free");
+    assert!(switch.cli(&["retention", "run"]).status.success());
+    assert!(switch.terminate().success());
+}
+
+#[test]
+fn a_call_that_has_ended_is_not_called_unknown() {
+    let switch = Switch::start();
+    let database = switch.database(OpenFlags::SQLITE_OPEN_READ_WRITE);
+    database
+        .execute_batch(
+            "INSERT INTO calls (id, direction, caller, callee, started, ended, end_cause, recording)
+             VALUES ('00000000001a', 'inbound', '1', '2', 0, 1, 'caller hung up', '00000000001b');
+             INSERT INTO recordings (id, call, path, policy, keep_us, armed_at, failed_at, cause)
+             VALUES ('00000000001b', '00000000001a', 'a.wav', 'short', 1, 0, 1, 'the disk is full');",
+        )
+        .expect("written");
+    let hangup = switch.cli(&["call", "hangup", "00000000001A"]);
+    let said = String::from_utf8_lossy(&hangup.stderr).into_owned();
+    assert_eq!(
+        (hangup.status.code(), said.trim()),
+        (Some(3), "call 00000000001a has ended already")
+    );
+    let shown = switch.json(&["call", "show", "00000000001a"]);
+    let row = &shown["calls"][0];
+    assert_eq!(
+        (&row["recording_state"], &row["recording_cause"]),
+        (&"failed".into(), &"the disk is full".into())
+    );
 }
 
 #[test]

@@ -182,9 +182,13 @@ impl Switch {
 
     /// The history, read by another connection.
     pub(crate) fn history(&self) -> rusqlite::Connection {
+        self.database(rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
+    }
+
+    /// The same for somebody who interferes with it.
+    pub(crate) fn database(&self, flags: rusqlite::OpenFlags) -> rusqlite::Connection {
         let path = self.folder.path().join("recordings/.state/tonspur.db");
-        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .expect("the database")
+        rusqlite::Connection::open_with_flags(path, flags).expect("the database")
     }
 }
 

@@ -173,9 +173,7 @@ impl Journal {
 
     /// Why the database could not be written when it was last tried, if it could not, or why that takes so long.
     pub fn trouble(&self) -> Option<String> {
-        let waiting = self.backlog.lock();
-        let hangs = waiting.since.is_some_and(|since| since.elapsed() >= HANGS);
-        waiting.trouble.clone().or_else(|| hangs.then(|| "the disk does not answer".to_owned()))
+        self.backlog.lock().trouble(Instant::now())
     }
 
     /// Commits everything appended and ends, within `patience`; what could not be written by then is lost, and counted.
@@ -281,6 +279,11 @@ impl Backlog {
 }
 
 impl Waiting {
+    fn trouble(&self, now: Instant) -> Option<String> {
+        let hangs = self.since.is_some_and(|since| now.duration_since(since) >= HANGS);
+        self.trouble.clone().or_else(|| hangs.then(|| "the disk does not answer".to_owned()))
+    }
+
     fn len(&self) -> usize {
         self.items.len() + self.in_flight
     }
@@ -453,3 +456,18 @@ impl fmt::Display for Unwritten {
 }
 
 impl std::error::Error for Unwritten {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_hangs_is_a_trouble_too() {
+        let start = Instant::now();
+        let mut waiting = Waiting { since: Some(start), ..Waiting::default() };
+        assert_eq!(waiting.trouble(start + HANGS / 2), None);
+        assert_eq!(waiting.trouble(start + HANGS).as_deref(), Some("the disk does not answer"));
+        waiting.trouble = Some("database is locked".to_owned());
+        assert_eq!(waiting.trouble(start).as_deref(), Some("database is locked"));
+    }
+}
