@@ -130,4 +130,45 @@ mod tests {
         south  calls in only      0      10
         "#);
     }
+
+    #[test]
+    fn servers_are_listed_with_what_they_do_and_where_we_are_registered() {
+        let target = |address: &str, state: &str, until: Option<&str>| TargetRow {
+            address: address.into(),
+            transport: "udp".into(),
+            state: state.into(),
+            until: until.map(str::to_owned),
+        };
+        let gateway = |gateway: &str, targets, registered, trouble: Option<&str>| GatewayRow {
+            gateway: gateway.into(),
+            targets,
+            registered,
+            registered_at: (registered == Some(true)).then(|| "192.0.2.1:5060".into()),
+            registered_until: (registered == Some(true)).then(|| "2030-01-07T10:00:00Z".into()),
+            trouble: trouble.map(str::to_owned),
+        };
+        let both = vec![
+            target("192.0.2.1:5060", "up", None),
+            target("192.0.2.2:5060", "down", Some("2030-01-07T09:10:00Z")),
+        ];
+        let gateways = vec![
+            gateway("sip.carrier.example", both, Some(true), None),
+            gateway("lost.example", vec![], Some(false), Some("its name leads nowhere")),
+            gateway("192.0.2.9:5060", vec![target("192.0.2.9:5060", "up", None)], None, None),
+        ];
+        let trunk = TrunkRow {
+            trunk: "north".into(),
+            gateway: Some("sip.carrier.example".into()),
+            calls: 0,
+            channels: 30,
+            gateways,
+        };
+        insta::assert_snapshot!(servers(&[trunk]), @r#"
+        TRUNK  GATEWAY              SERVER              STATE                            REGISTERED
+        north  sip.carrier.example  udp 192.0.2.1:5060  up                               until 2030-01-07T10:00:00Z
+        north  sip.carrier.example  udp 192.0.2.2:5060  down until 2030-01-07T09:10:00Z  with another
+        north  lost.example         -                   unknown                          no: its name leads nowhere
+        north  192.0.2.9:5060       udp 192.0.2.9:5060  up                               not wanted
+        "#);
+    }
 }

@@ -172,3 +172,6 @@ fn text(name: &Name) -> Box<str> {
     let text = name.to_ascii().to_ascii_lowercase();
     text.strip_suffix('.').unwrap_or(&text).into()
 }
+
+#[cfg(test)]
+mod tests;
