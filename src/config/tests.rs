@@ -326,6 +326,38 @@ fn numbers_of_the_node_out_of_their_bounds_are_refused() {
 }
 
 #[test]
+fn gateways_are_one_or_several_addresses_or_names_and_a_rate_is_calls_in_a_time() {
+    let trunk = "rate = \"10/s\"\n[[gateway]]\naddress = \"sip.carrier.example\"\nweight = 2\n\
+                 account = \"4930\"\nregister = true\nhealth = \"30s\"\n\
+                 [[gateway]]\naddress = \"192.0.2.9\"\nweight = 1";
+    let settings = loaded(&[("trunks/north.toml", trunk)]).settings;
+    let north = &settings.trunks["north"];
+    let places: Vec<String> = north.gateways.iter().map(|at| at.place.to_string()).collect();
+    assert_eq!(places, ["sip.carrier.example", "192.0.2.9:5060"]);
+    assert_eq!(north.rate.map(|rate| (rate.calls, rate.span.as_secs())), Some((10, 1)));
+    assert_eq!(north.gateways[0].register.as_ref().map(|it| it.expires.as_secs()), Some(600));
+    let wrong = |trunk: &str| errors(&[("trunks/north.toml", trunk)]);
+    let gateway = "[[gateway]]\naddress = \"192.0.2.9\"";
+    assert_eq!(
+        wrong(&format!(
+            "rate = \"0/s\"\n{gateway}\nregister = true\n{gateway}\nweight = 1\nexpires = \"1h\""
+        )),
+        [
+            "trunks/north.toml:1: `rate` is a number of calls such as `10/s`, `100/m` or `500/h`, not `0/s`",
+            "trunks/north.toml:1: either every `gateway` of a trunk has a `weight`, or none has",
+            "trunks/north.toml:4: `gateway.register` needs `user` and `password`, or at least `account`",
+            "trunks/north.toml:8: `gateway.expires` needs `register = true`",
+        ]
+    );
+    assert_eq!(
+        wrong("[gateway]\naddress = \"sip carrier\""),
+        [
+            "trunks/north.toml:2: `gateway.address` is an address such as `192.0.2.1` or `192.0.2.1:5060`, not `sip carrier`"
+        ]
+    );
+}
+
+#[test]
 fn a_gateway_that_is_this_switch_would_loop() {
     for address in ["192.0.2.1:5080", "10.0.0.1"] {
         assert_eq!(

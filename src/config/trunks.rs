@@ -1,6 +1,7 @@
 //! `trunks/`: the relationships with carriers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::file::{At, Section};
 use super::findings::Findings;
@@ -9,7 +10,7 @@ use super::node::Node;
 use super::{address, certificates, dialing, gateways};
 use crate::switch::dialing::Dialing;
 use crate::switch::number::{Format, Numbering};
-use crate::switch::settings::{Gateway, Listener, Peer, Proof, Source, Trunk};
+use crate::switch::settings::{Gateway, Listener, Peer, Proof, Rate, Source, Trunk};
 use crate::wire::flow::{PeerId, Transport};
 
 /// More gateways than this are none of one carrier.
@@ -54,6 +55,7 @@ pub(super) fn read(
             section.wrong(1, "either every `gateway` of a trunk has a `weight`, or none has");
         }
         let channels = section.count("channels", 1..=20_000).map_or(30, |at| at.value);
+        let rate = section.parsed("rate", rate).map(|at| at.value);
         // A carrier that may move calls may move them to where they cost (default: it may not).
         let transfers = section.flag("transfers").is_some_and(|at| at.value);
         let from: Vec<Source> =
@@ -79,8 +81,18 @@ pub(super) fn read(
         }
         section.end();
         let name = name.to_owned();
-        let trunk =
-            Trunk { name, from, peer, proof, gateways, channels, numbering, dialing, transfers };
+        let trunk = Trunk {
+            name,
+            from,
+            peer,
+            proof,
+            gateways,
+            channels,
+            rate,
+            numbering,
+            dialing,
+            transfers,
+        };
         trunks.insert(trunk.name.clone(), trunk);
     }
     Trunks { trunks, peers }
@@ -103,6 +115,24 @@ fn alike(peers: &[Peer], (peer, proof): (Option<PeerId>, Proof), other: &Trunk) 
     name(peer).is_some()
         && name(peer) == name(other.peer)
         && (by_name_alone || by_name && peer != other.peer)
+}
+
+/// Calls a second, a minute or an hour: `10/s`.
+fn rate(text: &str) -> Result<Rate, String> {
+    let spans = [("s", 1), ("m", 60), ("h", 3_600)];
+    let read = || {
+        let (calls, unit) = text.split_once('/')?;
+        let (_, seconds) = spans.into_iter().find(|(known, _)| *known == unit)?;
+        let calls = calls.parse().ok().filter(|calls| (1..=20_000).contains(calls))?;
+        Some(Rate { calls, span: Duration::from_secs(seconds) })
+    };
+    let wrong = || {
+        format!(
+            "is a number of calls such as `10/s`, `100/m` or `500/h`, not `{}`",
+            text.escape_debug()
+        )
+    };
+    read().ok_or_else(wrong)
 }
 
 /// How numbers are written to the carrier, and by it.

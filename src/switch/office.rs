@@ -56,6 +56,7 @@ pub(super) fn settings() -> Settings {
         proof: Proof::Address,
         gateways: Vec::new(),
         channels: 2,
+        rate: None,
         numbering: Numbering { country: Country::parse("DE"), ..Numbering::default() },
         dialing: None,
         transfers: false,

@@ -12,6 +12,7 @@ use super::number::{self, Number};
 use super::routing::{self, Asked, Feature, Plan, Target};
 use super::settings::{self, Profile, Settings};
 use super::trunk::Trunks;
+use super::trunk::rate::Direction;
 use super::{Now, Stopping, Switch};
 use crate::redacted::Redacted;
 use crate::wire::flow::Flow;
@@ -310,10 +311,13 @@ impl Switch {
         self.admit(now, id, &caller.party, &plan)?;
         if let Party::Trunk(trunk) = &caller.party
             && let Some(trunk) = self.settings.trunks.get(trunk)
-            && !self.trunks.take(trunk)
         {
-            self.ledger.ended(now.instant, id, Duration::ZERO);
-            return Err(No::of(503, "the trunk's places are taken"));
+            if plan.emergency {
+                self.trunks.take_anyway(trunk);
+            } else if let Err(why) = self.trunks.take(now.instant, trunk, Direction::In) {
+                self.ledger.ended(now.instant, id, Duration::ZERO);
+                return Err(No::of(503, why));
+            }
         }
         Ok((id, plan))
     }

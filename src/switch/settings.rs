@@ -21,6 +21,7 @@ use crate::wire::sip::message::Status;
 use crate::wire::sip::timer;
 use crate::wire::sip::uri::{Host, Uri};
 
+pub use super::trunk::rate::Rate;
 pub use certificates::{Certificates, KeyPair, Peer, Proof};
 
 /// The whole configuration of a node.
@@ -221,6 +222,8 @@ pub struct Trunk {
     pub gateways: Vec<Gateway>,
     /// Calls at once, in and out.
     pub channels: usize,
+    /// How fast calls may begin, each way; emergencies as they come.
+    pub rate: Option<Rate>,
     /// How numbers are written to the carrier, and by it.
     pub numbering: Numbering,
     /// What calls in may dial out again, if they may.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tonspur::switch::control::TrunkRow;
-use tonspur::switch::settings::{Gateway, Settings};
+use tonspur::switch::settings::{Gateway, Rate, Settings};
 use tonspur::wire::flow::Transport;
 use tonspur::wire::sip::locating::{Kind, Place};
 use tonspur::wire::sip::uri::Host;
@@ -375,4 +375,37 @@ fn a_gateway_of_a_transport_that_nobody_listens_by_is_no_way() {
     lab.advance(secs(1));
     let bob = lab.phone("bob").registers();
     bob.invites("0301234567").expects("503");
+}
+
+#[test]
+fn calls_that_come_too_fast_are_put_off_each_way_but_not_an_emergency() {
+    let lab = Lab::with(|settings| {
+        let rate = Rate { calls: 2, span: secs(10) };
+        settings.trunks.values_mut().for_each(|trunk| trunk.rate = Some(rate));
+    });
+    let north = lab.carrier("north").polite();
+    let bob = lab.phone("bob").registers();
+    for _ in 0..2 {
+        north.invites("+4930555019").expects("603");
+        bob.invites("0301234567");
+        north.rings(ms(100)).replies(486, "Busy Here");
+        bob.expects("486");
+    }
+    bob.invites("0301234567").expects("503");
+    bob.invites("112");
+    north.rings(ms(100)).replies(486, "Busy Here");
+    bob.expects("486");
+    lab.advance(secs(6));
+    bob.invites("0301234567");
+    north.rings(ms(100)).replies(486, "Busy Here");
+    bob.expects("486");
+    // Refused by its route, a call has begun nothing; one that is rung has.
+    for _ in 0..2 {
+        north.invites("+4930555012");
+        bob.rings(ms(100)).replies(486, "Busy Here");
+        north.expects("486");
+    }
+    north.invites("+4930555012");
+    let refusal = north.receives("503");
+    assert_ne!(refusal.header("Retry-After"), "");
 }

@@ -8,6 +8,7 @@ use super::leg::{LegId, Party};
 use super::{Call, Stage};
 use crate::switch::number::Number;
 use crate::switch::routing::Way;
+use crate::switch::trunk::rate::Direction;
 use crate::switch::trunk::{Attempt, Attempts, flow_to};
 use crate::wire::sip::headers::Address;
 use crate::wire::sip::message::Status;
@@ -43,7 +44,7 @@ impl Call {
         let Some(trunk) = trunk.filter(|trunk| !trunk.gateways.is_empty()) else { return false };
         if self.plan.emergency {
             desk.trunks.take_anyway(trunk);
-        } else if !desk.trunks.take(trunk) {
+        } else if desk.trunks.take(desk.now.instant, trunk, Direction::Out).is_err() {
             return false;
         }
         self.outward = Some(Outward {

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod health;
+pub(super) mod rate;
 mod registration;
 mod rest;
 mod rows;
@@ -27,6 +28,7 @@ use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::outgoing::Outgoing;
 use crate::wire::sip::uri::Uri;
 use health::{ProbeKey, Probes, Verdict};
+use rate::{Direction, Pace};
 use registration::{Registration, Step};
 use rest::{Rests, Standing};
 
@@ -53,6 +55,8 @@ enum Errand {
 #[derive(Debug)]
 pub(super) struct Trunks {
     calls: BTreeMap<String, usize>,
+    /// How fast calls come in and go out, of trunks that limit it.
+    paces: BTreeMap<String, [Pace; 2]>,
     locator: Locator,
     rests: Rests,
     probes: Probes,
@@ -88,6 +92,7 @@ impl Trunks {
         );
         let mut trunks = Trunks {
             calls: BTreeMap::new(),
+            paces: BTreeMap::new(),
             locator,
             rests: Rests::default(),
             probes: Probes::default(),
@@ -166,15 +171,32 @@ impl Trunks {
 
     // ---- places ----
 
-    /// Takes a place for one more call; `false` if none is left.
-    pub(super) fn take(&mut self, trunk: &Trunk) -> bool {
+    /// Takes a place for one more call; `Err` says why there is none.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        trunk: &Trunk,
+        direction: Direction,
+    ) -> Result<(), &'static str> {
         let calls = self.calls.entry(trunk.name.clone()).or_default();
-        let room = *calls < trunk.channels;
-        *calls += usize::from(room);
-        room
+        if *calls >= trunk.channels {
+            return Err("the trunk's places are taken");
+        }
+        if let Some(rate) = trunk.rate {
+            let paces = self.paces.entry(trunk.name.clone()).or_default();
+            let pace = match direction {
+                Direction::In => &mut paces[0],
+                Direction::Out => &mut paces[1],
+            };
+            if !pace.admit(now, rate) {
+                return Err("the trunk's calls come too fast");
+            }
+        }
+        *calls += 1;
+        Ok(())
     }
 
-    /// Takes a place whether there is one or not: for an emergency.
+    /// Takes a place whether there is one or not, and however fast: for an emergency.
     pub(super) fn take_anyway(&mut self, trunk: &Trunk) {
         *self.calls.entry(trunk.name.clone()).or_default() += 1;
     }
@@ -536,6 +558,10 @@ mod tests {
         })
     }
 
+    fn takes(trunks: &mut Trunks, trunk: &Trunk) -> bool {
+        trunks.take(Instant::now(), trunk, Direction::In).is_ok()
+    }
+
     fn calls(trunks: &Trunks, settings: &Settings) -> Vec<usize> {
         let rows = trunks.rows(office::morning(Instant::now()), settings, None);
         rows.iter().map(|row| row.calls).collect()
@@ -546,12 +572,12 @@ mod tests {
         let settings = office::settings();
         let north = &settings.trunks["north"];
         let mut trunks = begin(&settings);
-        assert!(trunks.take(north) && trunks.take(north));
-        assert!(!trunks.take(north), "there are two");
+        assert!(takes(&mut trunks, north) && takes(&mut trunks, north));
+        assert!(!takes(&mut trunks, north), "there are two");
         assert_eq!(calls(&trunks, &settings), [2]);
         trunks.give_back("north");
-        assert!(trunks.take(north));
-        assert!(!trunks.take(north), "a refusal takes none");
+        assert!(takes(&mut trunks, north));
+        assert!(!takes(&mut trunks, north), "a refusal takes none");
         trunks.give_back("north");
         trunks.give_back("north");
         assert_eq!(calls(&trunks, &settings), [0]);
@@ -562,8 +588,11 @@ mod tests {
         let mut settings = office::settings();
         settings.trunks.extend([trunk("south", &[])]);
         let mut trunks = begin(&settings);
-        assert!(trunks.take(&settings.trunks["north"]) && trunks.take(&settings.trunks["north"]));
-        assert!(trunks.take(&settings.trunks["south"]));
+        assert!(
+            takes(&mut trunks, &settings.trunks["north"])
+                && takes(&mut trunks, &settings.trunks["north"])
+        );
+        assert!(takes(&mut trunks, &settings.trunks["south"]));
         assert_eq!(calls(&trunks, &settings), [2, 1]);
     }
 }
