@@ -102,6 +102,7 @@ fn destination(to: &Destination) -> String {
         Destination::User(user) => format!("user {user}"),
         Destination::Dialled => "the user dialled".to_owned(),
         Destination::Queue(queue) => format!("queue {queue}"),
+        Destination::Group(group) => format!("group {group}"),
         Destination::Trunks(trunks) => format!("trunk {}", trunks.join(", then ")),
         Destination::Refuse(status) => format!("refused with {}", status.code()),
     }
@@ -317,6 +318,7 @@ fn target(target: &Target) -> String {
     match target {
         Target::User(user) => format!("user {user}"),
         Target::Queue(queue) => format!("queue {queue}"),
+        Target::Group(group) => format!("group {group}"),
         Target::Trunk { number, .. } => format!("{} outside", number.as_str()),
         Target::Feature(Feature::PickUp { .. }) => "a call that rings".to_owned(),
         Target::Feature(Feature::Park(_)) => "a place to park".to_owned(),

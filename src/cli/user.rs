@@ -1,13 +1,16 @@
-//! `user add|remove`: phones' owners. The files are written; a running switch reads them at its next start.
+//! `user add|remove`: phones' owners. The files are written; a running switch reads them at its next start. `user forward|dnd`: what
+//! becomes of their calls, at once.
 
 use std::io::Read;
 
 use clap::Subcommand;
 
 use super::output::{self, Format};
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, live};
 use crate::io::profiles::{self, NewUser, Present, Refused};
 use crate::redacted::Redacted;
+use crate::switch::control::{ForwardingRow, Reply, Request};
+use crate::switch::forwarding::Occasion;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -28,6 +31,36 @@ pub(super) enum Verb {
         #[arg(long)]
         replace: bool,
     },
+    /// Forwards a user's calls: to a number, or `off`; says where they go if nothing is to be changed
+    Forward {
+        /// The extension
+        extension: String,
+        /// Whenever somebody calls
+        #[arg(long, value_name = "NUMBER")]
+        always: Option<String>,
+        /// While the phones are busy, or the user does not want to be disturbed
+        #[arg(long, value_name = "NUMBER")]
+        busy: Option<String>,
+        /// When nobody has answered
+        #[arg(long, value_name = "NUMBER")]
+        no_answer: Option<String>,
+        /// With `--no-answer`: after so many seconds
+        #[arg(long, value_name = "SECONDS", requires = "no_answer", value_parser = clap::value_parser!(u64).range(5..=600))]
+        after: Option<u64>,
+        /// While no phone is registered
+        #[arg(long, value_name = "NUMBER")]
+        unregistered: Option<String>,
+        /// Ends all forwarding
+        #[arg(long, conflicts_with_all = ["always", "busy", "no_answer", "unregistered"])]
+        off: bool,
+    },
+    /// Keeps a user's phones silent, or lets them ring again
+    Dnd {
+        /// The extension
+        extension: String,
+        /// Silent or not
+        state: State,
+    },
     /// Deletes a user's file
     Remove {
         /// The extension
@@ -36,6 +69,14 @@ pub(super) enum Verb {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum State {
+    /// No phone of theirs rings
+    On,
+    /// Their phones ring
+    Off,
 }
 
 pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
@@ -66,6 +107,33 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
                 }
             })?;
         }
+        Verb::Forward { extension, always, busy, no_answer, after, unregistered, off } => {
+            let said = [
+                (Occasion::Always, always),
+                (Occasion::Busy, busy),
+                (Occasion::NoAnswer, no_answer),
+                (Occasion::Unregistered, unregistered),
+            ];
+            let change = |(occasion, number): (Occasion, Option<String>)| {
+                let to = match number {
+                    Some(number) if number == "off" => None,
+                    None if off => None,
+                    number => Some(number?),
+                };
+                Some((occasion.as_str().to_owned(), to))
+            };
+            let to: Vec<_> = said.into_iter().filter_map(change).collect();
+            if !to.is_empty() {
+                let user = extension.clone();
+                live::ask(context, &Request::ForwardingSet { user, to, after })?;
+            }
+            show(context, extension)?;
+        }
+        Verb::Dnd { extension, state } => {
+            let on = matches!(state, State::On);
+            live::ask(context, &Request::DoNotDisturb { user: extension.clone(), on })?;
+            show(context, extension)?;
+        }
         Verb::Remove { extension, dry_run } => {
             let remove = if dry_run { profiles::removable_user } else { profiles::remove_user };
             let path = remove(&context.profiles, &extension).map_err(refused)?;
@@ -82,6 +150,31 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What becomes of the user's calls now.
+fn show(context: &Context, user: String) -> Result<(), Failure> {
+    live::show(context, &Request::ForwardingShow { user }, |reply| match reply {
+        Reply::Forwarding { forwarding } => Some(said(forwarding)),
+        _ => None,
+    })
+}
+
+fn said(row: &ForwardingRow) -> String {
+    let mut after = String::from("no answer");
+    if let Some(seconds) = row.after {
+        after = format!("no answer after {seconds} s");
+    }
+    let ways = [
+        ("always", &row.always),
+        ("busy", &row.busy),
+        (after.as_str(), &row.no_answer),
+        ("not registered", &row.unregistered),
+    ];
+    let ways = ways.into_iter().filter_map(|(when, to)| Some([when.to_owned(), to.clone()?]));
+    let silent = row.do_not_disturb.then(|| ["do not disturb".to_owned(), "on".to_owned()]);
+    let nothing = format!("calls to {} ring their phones", row.user);
+    output::table(["CALLS", "GO TO"], ways.chain(silent), &nothing)
 }
 
 fn made() -> Result<Redacted<String>, Failure> {
@@ -104,4 +197,31 @@ fn refused(refused: Refused) -> Failure {
         Refused::Write(..) => Exit::Storage,
     };
     Failure::new(exit, refused.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_calls_go_is_said_in_a_table() {
+        let mut row = ForwardingRow {
+            user: "1001".into(),
+            always: None,
+            busy: None,
+            no_answer: None,
+            after: None,
+            unregistered: None,
+            do_not_disturb: false,
+        };
+        insta::assert_snapshot!(said(&row), @"calls to 1001 ring their phones");
+        (row.no_answer, row.after) = (Some("1002".into()), Some(20));
+        (row.unregistered, row.do_not_disturb) = (Some("+4930555010".into()), true);
+        insta::assert_snapshot!(said(&row), @r"
+        CALLS                 GO TO
+        no answer after 20 s  1002
+        not registered        +4930555010
+        do not disturb        on
+        ");
+    }
 }

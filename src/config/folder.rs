@@ -19,6 +19,7 @@ const SECRETS: &str = "secrets";
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Kind {
     Agents,
+    Groups,
     Hours,
     Policies,
     Queues,
@@ -28,8 +29,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 8] = [
         Kind::Agents,
+        Kind::Groups,
         Kind::Hours,
         Kind::Policies,
         Kind::Queues,
@@ -42,6 +44,7 @@ impl Kind {
     pub(super) fn folder(self) -> &'static str {
         match self {
             Kind::Agents => "agents",
+            Kind::Groups => "groups",
             Kind::Hours => "hours",
             Kind::Policies => "policies",
             Kind::Queues => "queues",
@@ -55,6 +58,7 @@ impl Kind {
     fn noun(self) -> &'static str {
         match self {
             Kind::Agents => "agent",
+            Kind::Groups => "ring group",
             Kind::Hours => "opening hours",
             Kind::Policies => "retention policy",
             Kind::Queues => "queue",
@@ -156,6 +160,7 @@ impl<'a> Folder<'a> {
         let fits = match kind {
             Kind::Users => name::check_extension(name),
             Kind::Agents
+            | Kind::Groups
             | Kind::Hours
             | Kind::Policies
             | Kind::Queues

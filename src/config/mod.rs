@@ -8,7 +8,9 @@ mod duration;
 mod file;
 mod findings;
 mod folder;
+mod forwarding;
 mod gateways;
+mod groups;
 mod hours;
 mod listeners;
 mod name;
@@ -84,6 +86,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
     let users = users::read(&folder, &node, &findings);
     let agents = agents::read(&folder, &findings);
     let queues = queues::read(&folder, &findings);
+    let groups = groups::read(&folder, &node.emergency, &findings);
     let trunks = trunks::read(&folder, &listeners.listeners, &node, &findings);
     if let Some((park, line)) = &node.park {
         park::check(park, *line, &users, &findings);
@@ -111,6 +114,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             users,
             agents,
             queues: queues.into_iter().map(|(name, read)| (name, read.queue)).collect(),
+            groups,
             trunks: trunks.trunks,
             routes,
             retention,

@@ -131,6 +131,7 @@ fn is_outward(to: &Destination) -> bool {
         Destination::User(_)
         | Destination::Dialled
         | Destination::Queue(_)
+        | Destination::Group(_)
         | Destination::Refuse(_) => false,
     }
 }
@@ -186,12 +187,13 @@ fn caller(section: &mut Section<'_>, folder: &Folder<'_>) -> Option<At<Caller>> 
     }
 }
 
-fn destination(
+/// The destination that stands at `key`.
+pub(super) fn destination(
     section: &mut Section<'_>,
     folder: &Folder<'_>,
     key: &'static str,
 ) -> Option<At<Destination>> {
-    const FORMS: &str = "is { queue = \"name\" }, { user = \"extension\" }, { trunk = \"name\" }, \
+    const FORMS: &str = "is { queue = \"name\" }, { group = \"name\" }, { user = \"extension\" }, { trunk = \"name\" }, \
                          { trunks = [\"name\", \"name\"] }, { refuse = 603 } or \"dialled\"";
     if section.line_of(key).is_none() {
         section.missing(key, format!("it {FORMS}"));
@@ -207,6 +209,7 @@ fn destination(
         Shape::Section(table) => table,
     };
     let queue = existing(&mut table, folder, "queue", Kind::Queues).map(Destination::Queue);
+    let group = existing(&mut table, folder, "group", Kind::Groups).map(Destination::Group);
     let user = existing(&mut table, folder, "user", Kind::Users).map(Destination::User);
     let trunk = existing(&mut table, folder, "trunk", Kind::Trunks)
         .map(|trunk| Destination::Trunks(vec![trunk]));
@@ -226,7 +229,7 @@ fn destination(
         section.wrong(line, format!("`{key}` {FORMS}, one of them"));
         return None;
     }
-    queue.or(user).or(trunk).or(trunks).or(refuse).map(|value| At { value, line })
+    queue.or(group).or(user).or(trunk).or(trunks).or(refuse).map(|value| At { value, line })
 }
 
 /// The name of an object that is there.
@@ -308,7 +311,13 @@ fn recording(
     let unrecorded = match (&caller.value, &to.value) {
         (_, Destination::Refuse(_)) => Some("refused calls are never recorded"),
         (Caller::Users, _) | (_, Destination::Trunks(_)) => Some(NOT_RECORDED),
-        (_, Destination::User(_) | Destination::Queue(_) | Destination::Dialled) => None,
+        (
+            _,
+            Destination::User(_)
+            | Destination::Queue(_)
+            | Destination::Group(_)
+            | Destination::Dialled,
+        ) => None,
     };
     if let Some(why) = unrecorded {
         if let Some(At { value, line }) = own_mode.filter(|at| at.value != ConsentMode::Never) {
@@ -320,6 +329,7 @@ fn recording(
         Destination::Queue(queue) => queues.get(queue),
         Destination::User(_)
         | Destination::Dialled
+        | Destination::Group(_)
         | Destination::Trunks(_)
         | Destination::Refuse(_) => None,
     };

@@ -1,5 +1,6 @@
 //! The words of every complaint, and what files come to mean. Each test lays a few files over a sound office.
 
+mod groups;
 mod tls;
 
 use std::time::Duration;
@@ -498,7 +499,7 @@ fn a_user_is_what_the_file_says_and_the_hash_is_for_our_domain() {
         [
             "users/201.toml: `realm` is missing: the `domain` that the password was set for",
             "users/201.toml:2: `caller_id` is a number of 3 to 15 digits, such as `+4930555010`",
-            "users/201.toml:3: unknown key `password`; known: `caller_id`, `dial`, `ha1`, `name`, `pickup_group`, `realm`, `transport`",
+            "users/201.toml:3: unknown key `password`; known: `caller_id`, `dial`, `do_not_disturb`, `forward`, `ha1`, `name`, `pickup_group`, `realm`, `redirects`, `transport`",
         ]
     );
 }

@@ -7,10 +7,10 @@ use super::file::{At, Section};
 use super::findings::Findings;
 use super::folder::{Folder, Kind};
 use super::node::Node;
-use super::{address, certificates, dialing, gateways};
+use super::{address, certificates, dialing, forwarding, gateways};
 use crate::switch::dialing::Dialing;
 use crate::switch::number::{Format, Numbering};
-use crate::switch::settings::{Gateway, Listener, Peer, Proof, Rate, Source, Trunk};
+use crate::switch::settings::{Gateway, Listener, Peer, Proof, Rate, Redirects, Source, Trunk};
 use crate::wire::flow::{PeerId, Transport};
 
 /// More gateways than this are none of one carrier.
@@ -40,6 +40,7 @@ pub(super) fn read(
         }
         let numbering = numbering(&mut section, node);
         let dialing = transit(&mut section, folder, node);
+        let redirects = forwarding::redirects(&mut section, Redirects::Refuse);
         let written = section.sections("gateway");
         let (has_gateway, line) = (!written.is_empty(), written.first().map(Section::line));
         if let Some(beyond) = written.get(MOST_GATEWAYS) {
@@ -92,6 +93,7 @@ pub(super) fn read(
             numbering,
             dialing,
             transfers,
+            redirects,
         };
         trunks.insert(trunk.name.clone(), trunk);
     }

@@ -7,10 +7,10 @@ use super::file::{self, Section, quoted};
 use super::findings::Findings;
 use super::folder::{Folder, Kind};
 use super::node::Node;
-use super::{dialing, name};
+use super::{dialing, forwarding, name};
 use crate::redacted::Redacted;
 use crate::switch::number::Numbering;
-use crate::switch::settings::User;
+use crate::switch::settings::{Redirects, User};
 use crate::wire::flow::Transport;
 use crate::wire::sip::auth::Ha1;
 
@@ -33,6 +33,8 @@ pub(super) fn read(
         let realm = section.text("realm");
         let ha1 = hashes(&mut section);
         let dialing = dialing::read(&mut section, folder, &node.dialing);
+        let forward = forwarding::forwards(&mut section);
+        let redirects = forwarding::redirects(&mut section, Redirects::Follow);
         match (&realm, &ha1) {
             (Some(realm), Some(_)) if realm.value != domain && !domain.is_empty() => {
                 let what = format!("the password was set for `{}`", realm.value.escape_debug());
@@ -55,6 +57,8 @@ pub(super) fn read(
             caller_id: caller_id.map(|at| Numbering::of(node.country).read(&at.value)),
             dialing,
             pickup_group: pickup_group.map(|at| at.value),
+            forward,
+            redirects,
         };
         users.insert(extension.to_owned(), user);
     }

@@ -23,6 +23,10 @@ pub(super) fn write(fact: &Fact) {
             let country = country.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
             tracing::warn!(security = "dial_refused", src = %source.ip().to_canonical(), port = source.port(), why, %country);
         }
+        Fact::ForwardRefused { call, why, country } => {
+            let country = country.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
+            tracing::warn!(security = "forward_refused", %call, why, %country);
+        }
         Fact::EmergencyCall { call, route } => {
             tracing::warn!(security = "emergency_call", %call, %route);
         }

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::control::{Reply, Request, RequestId};
+use super::forwarding::Change;
 use super::journal::CallId;
 use super::trunk::Trunks;
 use super::{Lines, Now, Stopping, Switch};
@@ -71,6 +72,9 @@ impl Switch {
                     Reply::NotFound { what: format!("there is no agent {agent:?}") }
                 }
             }
+            Request::ForwardingShow { user } => self.forwarding_of(&user),
+            Request::ForwardingSet { user, to, after } => self.forward(now, &user, to, after),
+            Request::DoNotDisturb { user, on } => self.said(now, &user, Change::Undisturbed(on)),
             Request::LegalHold { recording, reason } => {
                 return self.retention.hold(now, id, &recording, &reason);
             }

@@ -93,6 +93,11 @@ impl Agents {
         *self.engaged.entry(user.to_owned()).or_default() += 1;
     }
 
+    /// Whether this user has a leg of any call.
+    pub(super) fn is_engaged(&self, user: &str) -> bool {
+        self.engaged.contains_key(user)
+    }
+
     /// It has ended.
     pub(super) fn disengage(&mut self, user: &str) {
         let legs = self.engaged.get_mut(user).expect("a leg began before it ended");

@@ -55,6 +55,27 @@ pub enum Request {
         /// `available`, `break` or `logout`.
         status: AgentChange,
     },
+    /// What becomes of a user's calls.
+    ForwardingShow {
+        /// Their extension.
+        user: String,
+    },
+    /// Forwards a user's calls, or does not any more.
+    ForwardingSet {
+        /// Their extension.
+        user: String,
+        /// On which occasions (`always`, `busy`, `no_answer`, `unregistered`), and where; `None`: nowhere.
+        to: Vec<(String, Option<String>)>,
+        /// With `no_answer`: after so many seconds.
+        after: Option<u64>,
+    },
+    /// Keeps a user's phones silent, or lets them ring.
+    DoNotDisturb {
+        /// Their extension.
+        user: String,
+        /// Silent.
+        on: bool,
+    },
     /// Forbids the purge of a recording.
     LegalHold {
         /// Its id.
@@ -138,6 +159,11 @@ pub enum Reply {
     Agents {
         /// By name.
         agents: Vec<AgentRow>,
+    },
+    /// What becomes of a user's calls.
+    Forwarding {
+        /// Theirs.
+        forwarding: Box<ForwardingRow>,
     },
     /// Certificates.
     Certificates {
@@ -302,6 +328,19 @@ pub struct TargetRow {
     pub state: String,
     /// Until when; RFC 3339.
     pub until: Option<String>,
+}
+
+/// What becomes of a user's calls.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it; `after` is seconds")]
+pub struct ForwardingRow {
+    pub user: String,
+    pub always: Option<String>,
+    pub busy: Option<String>,
+    pub no_answer: Option<String>,
+    pub after: Option<u64>,
+    pub unregistered: Option<String>,
+    pub do_not_disturb: bool,
 }
 
 /// A certificate of TLS.

@@ -2,6 +2,7 @@
 
 use crate::media::{RecordingId, Sealed};
 use crate::redacted::Redacted;
+use crate::switch::forwarding::Change;
 use crate::switch::settings::ConsentMode;
 use crate::utc::Utc;
 use crate::wire::flow::Flow;
@@ -41,6 +42,15 @@ pub enum Entry {
         agent: String,
         /// What.
         status: AgentStatus,
+        /// When.
+        at: Utc,
+    },
+    /// Where a user's calls go, or that they want to be left in peace.
+    Forwarding {
+        /// Whose.
+        user: String,
+        /// What.
+        change: Change,
         /// When.
         at: Utc,
     },
@@ -143,6 +153,7 @@ impl Entry {
             Entry::Bound(_)
             | Entry::Unbound { .. }
             | Entry::AgentStatus { .. }
+            | Entry::Forwarding { .. }
             | Entry::Call(_)
             | Entry::DialogUp { .. }
             | Entry::DialogDown { .. }
@@ -349,6 +360,8 @@ pub struct Memory {
     pub bindings: Vec<Binding>,
     /// The last status of every agent.
     pub agents: Vec<(String, AgentStatus)>,
+    /// What users have said of their calls since their files were written.
+    pub forwarding: Vec<(String, Change)>,
     /// Dialogs that were up when the switch died: each gets a BYE.
     pub dialogs: Vec<(CallId, String, dialog::Remembered)>,
     /// Purge orders that were not carried out.

@@ -48,6 +48,15 @@ pub enum Fact {
         /// Where the call would have gone, if that is known.
         country: Option<Country>,
     },
+    /// For the security log: a call was to be sent on, and is not.
+    ForwardRefused {
+        /// Which.
+        call: CallId,
+        /// Why.
+        why: &'static str,
+        /// Where it would have gone, if that is known.
+        country: Option<Country>,
+    },
     /// For the security log: an emergency call began.
     EmergencyCall {
         /// Which.

@@ -7,6 +7,8 @@ mod call;
 pub mod consent;
 pub mod control;
 pub mod dialing;
+mod diverting;
+pub mod forwarding;
 mod gate;
 pub mod hours;
 pub mod journal;
@@ -46,6 +48,7 @@ use agent::Agents;
 use call::desk::{Desk, Keys, News};
 use call::{Call, LegId};
 use dialing::Ledger;
+use forwarding::Forwarding;
 use gate::Gate;
 use journal::{CallId, Entry, EntryId, Memory};
 use outbox::Outbox;
@@ -139,6 +142,7 @@ pub struct Switch {
     ids: Ids,
     outbox: Outbox,
     registrar: Registrar,
+    forwarding: Forwarding,
     trunks: Trunks,
     ledger: Ledger,
     agents: Agents,
@@ -191,6 +195,7 @@ impl Switch {
         let guard =
             Guard::new(&settings.domain, settings.registrar.nonce_life, NONCE_USES, ids.split());
         let registrar = Registrar::new(now, &settings, memory.bindings, &mut outbox);
+        let forwarding = Forwarding::new(&settings, memory.forwarding);
         let agents = Agents::new(now, &settings, &memory.agents);
         let retention =
             Retention::new(now, settings.retention_every, memory.retention_ran, memory.purges);
@@ -211,6 +216,7 @@ impl Switch {
             ids,
             outbox,
             registrar,
+            forwarding,
             trunks,
             ledger: Ledger::default(),
             agents,
@@ -418,8 +424,10 @@ impl Switch {
             if self.lines == Lines::Settled {
                 break;
             }
-            let Switch { settings, registrar, agents, queues, .. } = &*self;
-            let reachable = |user: &str| registrar.reachable(user).next().is_some();
+            let Switch { settings, registrar, forwarding, agents, queues, .. } = &*self;
+            let reachable = |user: &str| {
+                registrar.reachable(user).next().is_some() && forwarding.may_disturb(user)
+            };
             let longest_idle = |queue| agents.longest_idle(&settings.agents, queue, reachable);
             let Some(offer) = queues.next(&settings.queues, longest_idle) else {
                 self.lines = Lines::Settled;
@@ -534,6 +542,7 @@ impl Switch {
                 News::TrunkFree(trunk) => self.trunks.give_back(&trunk),
                 News::Queued { queue, call } => self.queues.join(now.instant, &queue, call),
                 News::Unqueued { queue, call } => self.queues.leave(&queue, call),
+                News::Elsewhere { call, elsewhere } => self.divert(now, call, elsewhere),
                 News::Missed { queue, agent, call } => {
                     self.agents.missed(now.instant, &agent, call);
                     self.queues.missed(&queue, call);
@@ -577,11 +586,34 @@ impl Switch {
         act: impl FnOnce(&mut Call, &mut Desk<'_>) -> T,
     ) -> Option<T> {
         let Switch {
-            settings, registrar, trunks, parking, endpoint, outbox, ids, keys, news, ..
+            settings,
+            registrar,
+            forwarding,
+            agents,
+            trunks,
+            parking,
+            endpoint,
+            outbox,
+            ids,
+            keys,
+            news,
+            ..
         } = self;
         let call = self.calls.get_mut(&id)?;
-        let mut desk =
-            Desk { now, settings, registrar, trunks, parking, endpoint, outbox, ids, keys, news };
+        let mut desk = Desk {
+            now,
+            settings,
+            registrar,
+            forwarding,
+            agents,
+            trunks,
+            parking,
+            endpoint,
+            outbox,
+            ids,
+            keys,
+            news,
+        };
         let done = act(call, &mut desk);
         call.tidy();
         for recording in call.recordings() {

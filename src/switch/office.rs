@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::Now;
 use super::dialing::Dialing;
+use super::forwarding::Forwards;
 use super::number::{Country, Numbering};
 use super::settings::{
     Caller, Certificates, ConsentMode, Destination, EarlyMedia, Listener, NumberPattern, Profile,
-    Proof, Registrar, Route, Rtp, Settings, Source, Trunk, User, When,
+    Proof, Redirects, Registrar, Route, Rtp, Settings, Source, Trunk, User, When,
 };
 use crate::redacted::Redacted;
 use crate::utc::Utc;
@@ -40,6 +41,8 @@ pub(super) fn settings() -> Settings {
             transport: None,
             dialing,
             pickup_group: None,
+            forward: Forwards::default(),
+            redirects: Redirects::Follow,
         };
         (extension.to_owned(), user)
     };
@@ -60,6 +63,7 @@ pub(super) fn settings() -> Settings {
         numbering: Numbering { country: Country::parse("DE"), ..Numbering::default() },
         dialing: None,
         transfers: false,
+        redirects: Redirects::Refuse,
     };
     let route = |caller: Caller| Route {
         name: "in".into(),
@@ -97,6 +101,7 @@ pub(super) fn settings() -> Settings {
         users: [user("1001"), user("1002")].into(),
         agents: BTreeMap::new(),
         queues: BTreeMap::new(),
+        groups: BTreeMap::new(),
         trunks: [("north".to_owned(), trunk)].into(),
         routes: vec![route(Caller::Trunk("north".into())), route(Caller::Users)],
         retention: BTreeMap::new(),

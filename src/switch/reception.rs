@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::call::desk::Desk;
 use super::call::{Call, Caller, LegId, Party};
+use super::forwarding::Occasion;
 use super::journal::CallId;
 use super::log::Fact;
 use super::number::{self, Number};
@@ -61,6 +62,8 @@ impl Switch {
             Some(Method::Invite) if is_sips(&request) && !flow.transport.is_secure() => {
                 Err(answer(Status::of(416)))
             }
+            // Our own INVITE has come back to us: whoever sent it here would do so again (RFC 5393 §4).
+            Some(Method::Invite) if self.is_own(&request) => Err(answer(Status::of(482))),
             Some(Method::Invite) => match self.caller(now, &request, flow, &answer) {
                 Ok(caller) => match self.invited(now, caller, &request, flow, &answer) {
                     Ok(planned) => return self.begin(now, planned, server, request, flow),
@@ -90,6 +93,11 @@ impl Switch {
             // Whoever has proven nothing gets one packet for one packet, and no memory of ours.
             Err(response) => self.dismiss(now, server, &request, flow, response),
         }
+    }
+
+    /// Whether the tag in its From is one that we gave to a leg of a call: nobody else knows it before that leg has called them.
+    fn is_own(&self, request: &Message) -> bool {
+        request.from().tag().is_some_and(|tag| self.keys.tags.contains_key(tag))
     }
 
     fn options(&self, answer: Answer<'_>) -> Outgoing {
@@ -261,10 +269,33 @@ impl Switch {
         flow: Flow,
     ) {
         let Switch {
-            settings, registrar, trunks, parking, endpoint, outbox, ids, keys, news, ..
+            settings,
+            registrar,
+            forwarding,
+            agents,
+            trunks,
+            parking,
+            endpoint,
+            outbox,
+            ids,
+            keys,
+            news,
+            ..
         } = self;
-        let mut desk =
-            Desk { now, settings, registrar, trunks, parking, endpoint, outbox, ids, keys, news };
+        let mut desk = Desk {
+            now,
+            settings,
+            registrar,
+            forwarding,
+            agents,
+            trunks,
+            parking,
+            endpoint,
+            outbox,
+            ids,
+            keys,
+            news,
+        };
         // Whoever is known by address over TLS still has to prove who it is where we begin a connection to it.
         let flow = match &caller.party {
             Party::Trunk(trunk) if flow.transport.is_secure() => {
@@ -333,6 +364,25 @@ impl Switch {
         if let Some(feature) = self.feature(by, dialled)? {
             return Ok(self.plan_of(feature, dialled));
         }
+        let mut plan = self.route(now, by, from, dialled)?;
+        if let Err(refusal) = self.is_there(&plan.target) {
+            plan.target = match plan.instead.take() {
+                Some(Ok(target)) => self.is_there(&target).map(|()| target)?,
+                Some(Err(status)) => return Err(No::of(status.code(), "nobody is there")),
+                None => return Err(refusal),
+            };
+        }
+        Ok(plan)
+    }
+
+    /// The same, whether anybody is there or not.
+    pub(super) fn route(
+        &self,
+        now: Now,
+        by: &Party,
+        from: &Number,
+        dialled: &str,
+    ) -> Result<Plan, No> {
         let trunk = match by {
             Party::Trunk(trunk) => self.settings.trunks.get(trunk),
             Party::User(_) => None,
@@ -345,16 +395,7 @@ impl Switch {
             None => (settings::Caller::Users, self.settings.read(dialled)),
         };
         let asked = Asked { caller: &caller, from, dialled, number: &number, at: now.utc };
-        let mut plan = routing::plan(&self.settings, asked)
-            .map_err(|status| No::of(status.code(), "no route"))?;
-        if let Err(refusal) = self.is_there(&plan.target) {
-            plan.target = match plan.instead.take() {
-                Some(Ok(target)) => self.is_there(&target).map(|()| target)?,
-                Some(Err(status)) => return Err(No::of(status.code(), "nobody is there")),
-                None => return Err(refusal),
-            };
-        }
-        Ok(plan)
+        routing::plan(&self.settings, asked).map_err(|status| No::of(status.code(), "no route"))
     }
 
     /// Puts what `plan` costs on the account of whoever causes it, as a part of `call`; refuses what they may not dial.
@@ -378,12 +419,33 @@ impl Switch {
     }
 
     /// Whether somebody can take the call now.
-    fn is_there(&self, target: &Target) -> Result<(), No> {
+    pub(super) fn is_there(&self, target: &Target) -> Result<(), No> {
         match target {
-            Target::User(user) if self.registrar.reachable(user).next().is_none() => {
-                Err(No::of(480, "no phone is registered"))
+            Target::User(user) => {
+                let has_phone = self.registrar.reachable(user).next().is_some();
+                match self.forwarding.bars(user, has_phone) {
+                    Some(bar) if self.forwarding.number(user, bar).is_none() => match bar {
+                        Occasion::Busy => Err(No::of(486, "the user is not to be disturbed")),
+                        Occasion::Always | Occasion::NoAnswer | Occasion::Unregistered => {
+                            Err(No::of(480, "no phone is registered"))
+                        }
+                    },
+                    Some(_) | None => Ok(()),
+                }
             }
-            Target::User(_) | Target::Trunk { .. } | Target::Feature(_) => Ok(()),
+            Target::Group(name) => {
+                let group = self.settings.groups.get(name);
+                let group = group.ok_or(No::of(404, "no such group"))?;
+                let is_there = |user: &String| {
+                    self.registrar.reachable(user).next().is_some()
+                        && self.forwarding.may_disturb(user)
+                };
+                match group.then.is_some() || group.members.iter().any(is_there) {
+                    true => Ok(()),
+                    false => Err(No::of(480, "nobody of the group is there")),
+                }
+            }
+            Target::Trunk { .. } | Target::Feature(_) => Ok(()),
             Target::Queue(name) => {
                 let queue = self.settings.queues.get(name);
                 let queue = queue.ok_or(No::of(404, "no such queue"))?;
@@ -402,9 +464,9 @@ impl Switch {
 /// Why a call does not begin.
 pub(super) struct No {
     pub(super) status: Status,
-    why: &'static str,
+    pub(super) why: &'static str,
     /// Whoever dialled may know: they lack the right to, in this country.
-    told: Option<Option<number::Country>>,
+    pub(super) told: Option<Option<number::Country>>,
 }
 
 impl No {

@@ -448,6 +448,7 @@ impl Retention {
             Entry::Bound(_)
             | Entry::Unbound { .. }
             | Entry::AgentStatus { .. }
+            | Entry::Forwarding { .. }
             | Entry::Call(_)
             | Entry::DialogUp { .. }
             | Entry::DialogDown { .. }

@@ -19,6 +19,8 @@ pub enum Target {
     User(String),
     /// This queue.
     Queue(String),
+    /// The phones of this ring group.
+    Group(String),
     /// Out through one of these, the first that takes it.
     Trunk {
         /// In order.
@@ -108,7 +110,9 @@ pub enum Verdict {
 
 /// Finds the way, or the status that refuses it: 404 where no route or user is, 603 and the like where a route says so.
 pub fn plan(settings: &Settings, asked: Asked<'_>) -> Result<Plan, Status> {
-    let route = find(settings, asked).ok_or(Status::of(404))?;
+    let Some(route) = find(settings, asked) else {
+        return by_extension(settings, asked).ok_or(Status::of(404));
+    };
     let target = target(settings, route, &route.to, asked)?;
     let instead = route.or_else.as_ref().map(|to| self::target(settings, route, to, asked));
     let consent = match asked.caller {
@@ -122,7 +126,7 @@ pub fn plan(settings: &Settings, asked: Asked<'_>) -> Result<Plan, Status> {
         .map(|policy| (policy.name.clone(), policy.keep));
     let (number, emergency) = match &target {
         Target::Trunk { number, .. } => (number.clone(), matches!(number, Number::Emergency(_))),
-        Target::User(_) | Target::Queue(_) | Target::Feature(_) => {
+        Target::User(_) | Target::Queue(_) | Target::Group(_) | Target::Feature(_) => {
             (asked.number.clone(), route.emergency)
         }
     };
@@ -144,9 +148,27 @@ pub fn demanded(plan: &Plan, by_user: bool) -> Option<Number> {
     match &plan.target {
         Target::Trunk { number, .. } => Some(number.clone()),
         Target::User(user) => inside(user),
-        Target::Queue(queue) => inside(queue),
+        Target::Queue(name) | Target::Group(name) => inside(name),
         Target::Feature(_) => inside(plan.number.as_str()),
     }
+}
+
+/// Users reach a group by its extension without a route, where no route is for that number.
+fn by_extension(settings: &Settings, asked: Asked<'_>) -> Option<Plan> {
+    let group = match asked.caller {
+        Caller::Users => settings.group_at(asked.dialled)?,
+        Caller::Trunk(_) => return None,
+    };
+    Some(Plan {
+        route: group.name.clone(),
+        target: Target::Group(group.name.clone()),
+        instead: None,
+        number: asked.number.clone(),
+        emergency: false,
+        consent: ConsentMode::Never,
+        retention: None,
+        language: settings.language.clone(),
+    })
 }
 
 /// The route that has the call.
@@ -196,8 +218,11 @@ fn target(
         Destination::User(user) => Ok(Target::User(user.clone())),
         Destination::Dialled => {
             let is_user = settings.users.contains_key(asked.dialled);
-            is_user.then(|| Target::User(asked.dialled.to_owned())).ok_or(Status::of(404))
+            let user = is_user.then(|| Target::User(asked.dialled.to_owned()));
+            let group = || settings.group_at(asked.dialled);
+            user.or_else(|| Some(Target::Group(group()?.name.clone()))).ok_or(Status::of(404))
         }
+        Destination::Group(group) => Ok(Target::Group(group.clone())),
         Destination::Queue(queue) => Ok(Target::Queue(queue.clone())),
         Destination::Trunks(trunks) => {
             let number = rewritten(settings, route, asked);

@@ -1,12 +1,14 @@
 //! The settings as meant: what `config` makes of the files, and what every decision reads.
 
 mod certificates;
+mod group;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::dialing::Dialing;
+use super::forwarding::Forwards;
 use super::hours::Hours;
 use super::number::{Country, Number, Numbering};
 pub use super::pattern::NumberPattern;
@@ -23,6 +25,7 @@ use crate::wire::sip::uri::{Host, Uri};
 
 pub use super::trunk::rate::Rate;
 pub use certificates::{Certificates, KeyPair, Peer, Proof};
+pub use group::{Group, Strategy};
 
 /// The whole configuration of a node.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct Settings {
     pub agents: BTreeMap<String, Agent>,
     /// Queues by name.
     pub queues: BTreeMap<String, Queue>,
+    /// Ring groups by name.
+    pub groups: BTreeMap<String, Group>,
     /// Trunks by name.
     pub trunks: BTreeMap<String, Trunk>,
     /// Routes, emergencies first, then in the order of their names (files sort them); the first that matches wins.
@@ -177,6 +182,19 @@ pub struct User {
     pub dialing: Dialing,
     /// Whoever is of the same group may pick up what rings at this user's phones.
     pub pickup_group: Option<String>,
+    /// What becomes of calls to the user.
+    pub forward: Forwards,
+    /// What a phone's answer means that names somebody else (3xx).
+    pub redirects: Redirects,
+}
+
+/// What becomes of a call whose called side names somebody else (RFC 3261 §21.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Redirects {
+    /// Nobody is there.
+    Refuse,
+    /// It goes where they say, if that is a number of ours, or one that whoever causes the call may dial.
+    Follow,
 }
 
 /// Somebody who takes calls from queues.
@@ -230,6 +248,8 @@ pub struct Trunk {
     pub dialing: Option<Dialing>,
     /// Whether its side of a call may transfer the other (REFER).
     pub transfers: bool,
+    /// What its answer means that names somebody else (3xx).
+    pub redirects: Redirects,
 }
 
 /// An address or network that a trunk calls from.
@@ -287,6 +307,13 @@ impl Gateway {
             Host::Name(name) => Some(name),
             Host::Address(_) => None,
         })
+    }
+
+    /// Whether a URI names somebody there.
+    pub fn is_at(&self, uri: &Uri) -> bool {
+        let domain = self.domain.as_deref().and_then(Host::read);
+        let is_it = |host: &Host| uri.host() == Some(host);
+        domain.as_ref().is_some_and(is_it) || is_it(&self.place.host)
     }
 
     /// The address of somebody at this gateway; without a user, its own.
@@ -378,6 +405,8 @@ pub enum Destination {
     Dialled,
     /// A queue.
     Queue(String),
+    /// A ring group.
+    Group(String),
     /// Out through a trunk: the first that takes the call.
     Trunks(Vec<String>),
     /// Refused with this status.
@@ -457,7 +486,7 @@ impl Settings {
     pub fn read(&self, text: &str) -> Number {
         match self.read_outward(text) {
             emergency @ Number::Emergency(_) => emergency,
-            _ if self.users.contains_key(text) => Number::Extension(text.into()),
+            _ if self.is_extension(text) => Number::Extension(text.into()),
             number => number,
         }
     }
@@ -474,14 +503,19 @@ impl Settings {
     pub fn read_from(&self, trunk: &Trunk, text: &str) -> Number {
         match trunk.numbering.read(text) {
             number @ Number::E164(_) => number,
-            _ if self.users.contains_key(text) => Number::Extension(text.into()),
+            _ if self.is_extension(text) => Number::Extension(text.into()),
             number => number,
         }
     }
 
-    /// The listener of that number.
-    pub fn listener(&self, id: ListenerId) -> &Listener {
-        &self.listeners[usize::from(id.0)]
+    /// Whether a user or a group has this number.
+    fn is_extension(&self, text: &str) -> bool {
+        self.users.contains_key(text) || self.group_at(text).is_some()
+    }
+
+    /// The group of that extension.
+    pub fn group_at(&self, extension: &str) -> Option<&Group> {
+        self.groups.values().find(|group| group.extension.as_deref() == Some(extension))
     }
 
     /// Whether this URI names somebody here: at our domain, or at an address of ours.
@@ -499,6 +533,11 @@ impl Settings {
             }
             None => false,
         }
+    }
+
+    /// The listener of that number.
+    pub fn listener(&self, id: ListenerId) -> &Listener {
+        &self.listeners[usize::from(id.0)]
     }
 
     /// Whether these two users may pick up each other's calls.

@@ -45,12 +45,16 @@ impl Door {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Door {
+        Door::seeded_with(1, change)
+    }
+
+    pub(crate) fn seeded_with(seed: u8, change: impl FnOnce(&mut Settings)) -> Door {
         let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/profiles/small-office");
         let mut settings = tonspur::io::profiles::load(&profiles).expect("sound profiles").settings;
         change(&mut settings);
         let utc = Utc::parse("2030-01-07T09:00:00Z").expect("a time");
         let now = Now { instant: Instant::now(), utc };
-        let switch = Switch::new(now, settings, remembered(utc), [1; 32]);
+        let switch = Switch::new(now, settings, remembered(utc), [seed; 32]);
         let (facts, entries) = Default::default();
         Door { switch, now, facts, entries, port: Some(20_000) }
     }

@@ -33,11 +33,14 @@
 mod attended;
 mod calls;
 mod chaos;
+mod circles;
 mod dialogs;
 mod door;
 mod endings;
 mod faults;
+mod forwarding;
 mod gateways;
+mod groups;
 mod holds;
 mod lab;
 mod offers;

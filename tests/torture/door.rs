@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tonspur::media::{self, Command, PortId, Statistics};
 use tonspur::redacted::Redacted;
 use tonspur::switch::dialing::Dialing;
+use tonspur::switch::forwarding::Forwards;
 use tonspur::switch::journal::{Binding, Entry, Memory};
 use tonspur::switch::retention::Page;
 use tonspur::switch::settings::{
@@ -101,6 +102,8 @@ impl Door {
                 transport: None,
                 dialing,
                 pickup_group: None,
+                forward: Forwards::default(),
+                redirects: tonspur::switch::settings::Redirects::Refuse,
             };
             settings.users.insert(extension.into(), user);
         }

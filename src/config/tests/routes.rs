@@ -122,7 +122,7 @@ fn numbers_and_hours_are_checked_where_they_are_written() {
 
 #[test]
 fn a_route_says_who_and_where_in_one_of_few_ways() {
-    let to = "`to` is { queue = \"name\" }, { user = \"extension\" }, { trunk = \"name\" }, { trunks = [\"name\", \"name\"] }, { refuse = 603 } or \"dialled\"";
+    let to = "`to` is { queue = \"name\" }, { group = \"name\" }, { user = \"extension\" }, { trunk = \"name\" }, { trunks = [\"name\", \"name\"] }, { refuse = 603 } or \"dialled\"";
     assert_eq!(
         errors(&[("routes/20.toml", ""), ("routes/21.toml", "caller = \"all\"\nnumber = \"+49 30\"\nto = { refuse = 200 }")]),
         [

@@ -100,7 +100,7 @@ fn the_readme_of_the_profiles_shows_every_key_as_it_is_read() {
             (None, None) => {}
         }
     }
-    assert_eq!(sources.len(), 9);
+    assert_eq!(sources.len(), 10);
     let errors = config::load(&sources).expect_err("the example leaves values empty");
     let unknown: Vec<&Error> = errors
         .iter()

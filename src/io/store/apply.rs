@@ -5,9 +5,13 @@ use std::fmt::Write as _;
 use rusqlite::{Connection, params};
 
 use crate::media::{Samples, Sealed, Silence};
+use crate::switch::forwarding::Change;
 use crate::switch::journal::{Armed, Binding, CallDirection, CallId, Cdr, ConsentAnswer, Entry};
 use crate::utc::Utc;
 use crate::wire::sip::dialog::Remembered;
+
+/// What a row of `forwarding` is that is no occasion.
+pub(super) const UNDISTURBED: &str = "undisturbed";
 
 /// Writes one entry, within whatever commit is open.
 pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
@@ -24,6 +28,7 @@ pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             )?
             .execute(params![agent, status.as_str(), micros(*at)])
             .map(drop),
+        Entry::Forwarding { user, change, at } => forwarding(rows, user, change, *at),
         Entry::Call(cdr) => call(rows, cdr),
         Entry::DialogUp { call, local_tag, dialog } => dialog_up(rows, *call, local_tag, dialog),
         Entry::DialogDown { local_tag } => rows
@@ -81,6 +86,21 @@ pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             .execute(params![micros(*at), why])
             .map(drop),
     }
+}
+
+fn forwarding(rows: &Connection, user: &str, change: &Change, at: Utc) -> rusqlite::Result<()> {
+    let (what, target, after) = match change {
+        Change::Forward { occasion, to, after } => {
+            (occasion.as_str(), to.as_ref().map(|to| to.reveal().as_str()), *after)
+        }
+        Change::Undisturbed(is_so) => (UNDISTURBED, is_so.then_some(""), None),
+    };
+    let after = after.map(|after| i64::try_from(after.as_micros()).unwrap_or(i64::MAX));
+    rows.prepare_cached(
+        "INSERT OR REPLACE INTO forwarding (user, what, target, after_us, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![user, what, target, after, micros(at)])
+    .map(drop)
 }
 
 fn bound(rows: &Connection, binding: &Binding) -> rusqlite::Result<()> {

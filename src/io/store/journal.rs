@@ -404,6 +404,7 @@ fn announce(entry: &Entry) {
         | Entry::Bound(_)
         | Entry::Unbound { .. }
         | Entry::AgentStatus { .. }
+        | Entry::Forwarding { .. }
         | Entry::Call(_)
         | Entry::DialogUp { .. }
         | Entry::DialogDown { .. }

@@ -35,6 +35,7 @@ pub(super) fn memory(rows: &Connection) -> rusqlite::Result<Memory> {
     Ok(Memory {
         bindings: all(rows, "SELECT * FROM bindings ORDER BY aor, contact", rows::binding)?,
         agents: all(rows, "SELECT agent, status FROM agents ORDER BY agent", rows::agent)?,
+        forwarding: all(rows, "SELECT * FROM forwarding ORDER BY user, what", rows::forwarding)?,
         dialogs: all(rows, "SELECT * FROM dialogs ORDER BY local_tag", rows::dialog)?,
         purges: all(
             rows,

@@ -7,6 +7,7 @@ use rusqlite::{Error, Result, Row};
 
 use crate::media::{Packets, RecordingId, Samples, Silence};
 use crate::redacted::Redacted;
+use crate::switch::forwarding::{Change, Occasion};
 use crate::switch::journal::{
     AgentStatus, Binding, CallDirection, CallId, Cdr, ConsentAnswer, ConsentRecord,
 };
@@ -278,6 +279,20 @@ pub(super) fn agent(row: &Row<'_>) -> Result<(String, AgentStatus)> {
             .find(|status| status.as_str() == word)
     })?;
     Ok((row.get("agent")?, status))
+}
+
+pub(super) fn forwarding(row: &Row<'_>) -> Result<(String, Change)> {
+    let target: Option<String> = row.get("target")?;
+    let after = row.get::<_, Option<i64>>("after_us")?.and_then(|us| u64::try_from(us).ok());
+    let change = read(row, "what", |word| {
+        if word == super::apply::UNDISTURBED {
+            return Some(Change::Undisturbed(target.is_some()));
+        }
+        let occasion = Occasion::ALL.into_iter().find(|occasion| occasion.as_str() == word)?;
+        let after = after.map(Duration::from_micros);
+        Some(Change::Forward { occasion, to: target.clone().map(Redacted::new), after })
+    })?;
+    Ok((row.get("user")?, change))
 }
 
 pub(super) fn dialog(row: &Row<'_>) -> Result<(CallId, String, Remembered)> {

@@ -12,7 +12,7 @@ use super::error::Error;
 const APPLICATION: i64 = 0x5453_5052;
 
 /// The steps. One that has been released is never changed: add another.
-pub(super) const STEPS: &[&str] = &[FIRST, HEARD, FLOWS, TRANSFERRED];
+pub(super) const STEPS: &[&str] = &[FIRST, HEARD, FLOWS, TRANSFERRED, FORWARDING];
 
 const FIRST: &str = "
 CREATE TABLE calls (
@@ -152,6 +152,18 @@ ALTER TABLE new_bindings RENAME TO bindings;
 const TRANSFERRED: &str = "
 ALTER TABLE calls ADD COLUMN transferred_to TEXT;
 ALTER TABLE calls ADD COLUMN merged_into TEXT;
+";
+
+/// What users have said of their calls; without a target, that they are not forwarded.
+const FORWARDING: &str = "
+CREATE TABLE forwarding (
+    user TEXT NOT NULL,
+    what TEXT NOT NULL,
+    target TEXT,
+    after_us INTEGER,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (user, what)
+) WITHOUT ROWID;
 ";
 
 /// The schema that `connection` has; an error if it is newer than ours or not ours at all.

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::diverting::Elsewhere;
 use super::leg::{LegId, Party};
 use crate::media::{PlayId, PortId};
 use crate::switch::Now;
+use crate::switch::agent::Agents;
+use crate::switch::forwarding::Forwarding;
 use crate::switch::journal::CallId;
 use crate::switch::outbox::Outbox;
 use crate::switch::park::Parking;
@@ -170,6 +173,8 @@ pub(crate) enum News {
     Queued { queue: String, call: CallId },
     /// A caller waits no more.
     Unqueued { queue: String, call: CallId },
+    /// A call goes elsewhere: the way is to be found.
+    Elsewhere { call: CallId, elsewhere: Elsewhere },
     /// An agent did not take the offer; the caller waits on.
     Missed { queue: String, agent: String, call: CallId },
     /// The caller left while the agent's phone rang.
@@ -185,6 +190,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) now: Now,
     pub(crate) settings: &'a Settings,
     pub(crate) registrar: &'a Registrar,
+    pub(crate) forwarding: &'a Forwarding,
+    pub(crate) agents: &'a Agents,
     pub(crate) trunks: &'a mut Trunks,
     pub(crate) parking: &'a mut Parking,
     pub(crate) endpoint: &'a mut Endpoint,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::course::MAX_BREADTH;
 use super::desk::Desk;
 use super::leg::{Leg, LegId, Party};
 use super::{Call, Offer, Stage, TIMER_C};
@@ -22,24 +23,48 @@ impl Call {
         offer: Option<Offer>,
         ring: Duration,
     ) {
-        let from = Uri::at_domain(self.caller.number.as_str(), &desk.settings.domain);
+        if offer.is_some() {
+            self.course.begin_offer();
+        }
+        self.stage = Stage::Ringing { until: desk.now.instant + ring, offer };
+        if !self.ring_phones(desk, &[user.to_owned()]) {
+            self.unanswered(desk, Status::of(if self.course.is_spent() { 440 } else { 480 }));
+        }
+    }
+
+    /// Rings every phone of these users, each once, as many as may be; `false` if there is none.
+    pub(super) fn ring_phones(&mut self, desk: &mut Desk<'_>, users: &[String]) -> bool {
+        let domain = &desk.settings.domain;
+        let from = Uri::at_domain(self.caller.number.as_str(), domain);
         let from = match &self.caller.name {
             Some(name) => Address::named(name.reveal(), from),
             None => Address::new(from),
         };
-        let to = Address::new(Uri::at_domain(user, &desk.settings.domain));
-        self.stage = Stage::Ringing { until: desk.now.instant + ring, offer };
-        for mut aims in phones(desk.registrar, user) {
-            aims.retain(|aim| self.hops.allow(aim.flow.transport));
+        let mut phones: Vec<(&String, Vec<Aim>)> = Vec::new();
+        for user in users {
+            for mut aims in self::phones(desk.registrar, user) {
+                aims.retain(|aim| self.hops.allow(aim.flow.transport));
+                let Some(aim) = aims.last() else { continue };
+                let is_known =
+                    |(_, known): &(&String, Vec<Aim>)| known.iter().any(|other| other.is_same(aim));
+                if !phones.iter().any(is_known) {
+                    phones.push((user, aims));
+                }
+            }
+        }
+        let (count, breadth) = self.course.fork(phones.len());
+        for (user, mut aims) in phones.into_iter().take(count) {
             let Some(aim) = aims.pop() else { continue };
-            self.call_out(desk, Party::User(user.to_owned()), from.clone(), to.clone(), aim);
+            let to = Uri::at_domain(user, domain);
+            let mut more = self.course.headers(&to, |user| Uri::at_domain(user, domain));
+            more.extend(breadth.map(|breadth| (MAX_BREADTH, breadth.to_string())));
+            let party = Party::User(user.clone());
+            self.call_out(desk, party, from.clone(), Address::new(to), aim, more);
             if !aims.is_empty() {
                 self.other_flows.insert(LegId(self.legs), aims);
             }
         }
-        if self.b.iter().all(Leg::is_leaving) {
-            self.unanswered(desk, Status::of(480));
-        }
+        count > 0
     }
 
     /// Calls out through the next trunk that has a way and a place; `status` is what the caller gets if none has.
@@ -62,7 +87,8 @@ impl Call {
         let (Stage::Ringing { .. }, Some(aim)) = (&self.stage, aims.pop()) else { return false };
         let Some(failed) = self.b.iter().find(|b| b.id == leg) else { return false };
         let (party, from, to) = failed.parties();
-        self.call_out(desk, party, from, to, aim);
+        let more = failed.more.clone();
+        self.call_out(desk, party, from, to, aim, more);
         if !aims.is_empty() {
             self.other_flows.insert(LegId(self.legs), aims);
         }
@@ -76,9 +102,10 @@ impl Call {
         from: Address,
         to: Address,
         aim: Aim,
+        more: Vec<(&'static str, String)>,
     ) {
         let leg = self.new_leg(desk, party, from, to, aim);
-        self.b.push(leg);
+        self.b.push(leg.saying(more));
     }
 
     /// A new leg, whose INVITE follows when its port is open.
@@ -121,10 +148,7 @@ impl Call {
         if !matches!(self.stage, Stage::Ringing { .. }) {
             return;
         }
-        let worst = self
-            .refusal
-            .map_or(status, |known| std::cmp::min_by_key(known, status, |status| rank(*status)));
-        self.refusal = Some(worst);
+        let worst = self.tell_worse(status);
         if worst.code() >= 600 {
             for leg in &mut self.b {
                 leg.hang_up(desk, None);
@@ -142,6 +166,13 @@ pub(super) struct Aim {
     pub(super) target: Uri,
     pub(super) routes: Vec<Address>,
     pub(super) flow: Flow,
+}
+
+impl Aim {
+    /// Whether both ring the same phone (RFC 5393 §5.2 asks for no target twice).
+    fn is_same(&self, other: &Aim) -> bool {
+        self.flow.remote == other.flow.remote && self.target.matches(&other.target)
+    }
 }
 
 /// The phones of a user that can be reached, each with its flows, the one to try first last: a phone that has registered several flows is
@@ -163,6 +194,17 @@ fn phones(registrar: &Registrar, user: &str) -> Vec<Vec<Aim>> {
     phones.into_iter().map(|(_, aims)| aims).collect()
 }
 
+impl Call {
+    /// Notes a refusal; gives the most telling so far.
+    pub(super) fn tell_worse(&mut self, status: Status) -> Status {
+        let worst = self
+            .refusal
+            .map_or(status, |known| std::cmp::min_by_key(known, status, |status| rank(*status)));
+        self.refusal = Some(worst);
+        worst
+    }
+}
+
 /// The most telling comes first: 6xx, which speaks for the person and not for one phone; then the lowest class, in it what tells
 /// whether calling again helps, busy before absent (RFC 3261 §16.7, step 6); a mere time-out last.
 fn rank(status: Status) -> (u8, u16) {
@@ -177,11 +219,11 @@ fn rank(status: Status) -> (u8, u16) {
 }
 
 /// What of a B-leg's refusal is the caller's business. Challenges and redirects were meant for us, protocol errors are ours, another
-/// server's overload is not ours (RFC 3261 §16.7, step 6), and who ends a ringing by themselves is not there.
+/// server's overload is not ours (RFC 3261 §16.7, step 6), a loop is everybody's (482, 483: another way would be in it too), and who ends a ringing by themselves is not there.
 pub(super) fn outward(status: Status) -> Status {
     match status.code() {
         300..=399 | 487 => Status::of(480),
-        400..=402 | 405..=407 | 413..=416 | 420..=423 | 481..=483 | 491 | 493 | 503 | 505 | 513 => {
+        400..=402 | 405..=407 | 413..=416 | 420..=423 | 481 | 491 | 493 | 503 | 505 | 513 => {
             Status::of(500)
         }
         _ => status,

@@ -100,19 +100,26 @@ impl Call {
         let Some((gateway, flow)) = gateway.zip(flow_to(settings, name, attempt.target)) else {
             return false;
         };
+        let number_of = |user: &str| settings.users.get(user)?.caller_id.as_ref();
         // Whoever transfers a call there calls with their own number, and not with that of somebody outside.
         let own = match self.transfer.as_ref().map_or(&self.caller.party, |transfer| &transfer.by) {
-            Party::User(user) => settings.users.get(user).and_then(|user| user.caller_id.as_ref()),
+            Party::User(user) => number_of(user),
             Party::Trunk(_) => (!self.caller.number.is_anonymous()).then_some(&self.caller.number),
         };
-        let shown = own.or(gateway.caller_id.as_ref()).unwrap_or(&Number::Anonymous);
-        let from = Address::new(gateway.uri(Some(&trunk.numbering.write(shown))));
+        // Whoever sends the call on answers for it.
+        let diverter = self.course.last().and_then(|last| number_of(&last.user));
+        let written = |number: Option<&Number>| {
+            let number = number.or(gateway.caller_id.as_ref()).unwrap_or(&Number::Anonymous);
+            gateway.uri(Some(&trunk.numbering.write(number)))
+        };
+        let from = Address::new(written(own.or(diverter)));
         let target = gateway.uri(Some(&out.way.number));
+        let more = self.course.headers(&target, |user| written(number_of(user)));
         let party = Party::Trunk(name.to_owned());
         (out.has_place, out.until) = (false, None);
         let to = Address::new(target.clone());
         let leg = self.new_leg(desk, party, from, to, Aim { target, routes: Vec::new(), flow });
-        self.b.push(leg.by(attempt, gateway.timeout));
+        self.b.push(leg.by(attempt, gateway.timeout).saying(more));
         true
     }
 

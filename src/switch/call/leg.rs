@@ -88,6 +88,8 @@ pub(super) struct Leg {
     asks: Vec<Ask>,
     /// The re-INVITE or BYE that answers a challenge; the next challenge is not answered.
     authorised: Option<ClientId>,
+    /// What its INVITE says of how the call came to it.
+    pub(super) more: Vec<(&'static str, String)>,
     /// Whether the journal has this dialog.
     remembered: bool,
     /// We began it: its Call-ID is ours.
@@ -273,6 +275,7 @@ impl Leg {
             receiver: Receiver::default(),
             asks: Vec::new(),
             authorised: None,
+            more: Vec::new(),
             remembered: false,
             is_ours: near.is_some(),
             referred_by: None,
@@ -285,6 +288,11 @@ impl Leg {
     /// It calls this target of its trunk, and gives up after `patience` if nothing is heard.
     pub(super) fn by(self, attempt: Attempt, patience: Duration) -> Leg {
         Leg { attempt: Some(attempt), patience: Some(patience), ..self }
+    }
+
+    /// Its INVITE says this of how the call came to it.
+    pub(super) fn saying(self, more: Vec<(&'static str, String)>) -> Leg {
+        Leg { more, ..self }
     }
 
     /// Neither a dialog nor a port is left.

@@ -2,10 +2,13 @@
 //! tags, Contact and media.
 
 mod asking;
+mod course;
 pub(super) mod desk;
+mod diverting;
 mod ending;
 mod fork;
 mod gateways;
+mod group;
 mod hold;
 mod inside;
 mod leg;
@@ -19,7 +22,9 @@ mod transfer;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use course::Course;
 use desk::{Desk, News};
+pub(super) use diverting::Elsewhere;
 use ending::cause;
 use fork::{is_no_way, outward};
 use gateways::Outward;
@@ -108,6 +113,7 @@ pub(super) struct Call {
     outward: Option<Outward>,
     /// The most telling refusal of the B-legs so far.
     refusal: Option<Status>,
+    course: Course,
     /// Ways out that were not tried yet.
     ways: VecDeque<Way>,
     max_forwards: u8,
@@ -157,6 +163,7 @@ impl Call {
         flow: Flow,
     ) -> Call {
         let hops = if request.uri().is_some_and(Uri::is_sips) { Hops::Secure } else { Hops::Any };
+        let course = Course::of(&request);
         let max_forwards = request.max_forwards().unwrap_or(70).saturating_sub(1);
         desk.endpoint.respond(
             desk.now.instant,
@@ -168,16 +175,20 @@ impl Call {
             (Party::User(_), Target::Trunk { ways, .. }) => {
                 ways.first().map(|way| way.trunk.clone())
             }
-            (Party::User(_), Target::User(_) | Target::Queue(_) | Target::Feature(_)) => None,
+            (
+                Party::User(_),
+                Target::User(_) | Target::Queue(_) | Target::Group(_) | Target::Feature(_),
+            ) => None,
         };
         let cdr = Cdr {
             call: id,
             direction: match (&caller.party, &plan.target) {
                 (Party::Trunk(_), _) => CallDirection::Inbound,
                 (Party::User(_), Target::Trunk { .. }) => CallDirection::Outbound,
-                (Party::User(_), Target::User(_) | Target::Queue(_) | Target::Feature(_)) => {
-                    CallDirection::Internal
-                }
+                (
+                    Party::User(_),
+                    Target::User(_) | Target::Queue(_) | Target::Group(_) | Target::Feature(_),
+                ) => CallDirection::Internal,
             },
             from: Redacted::new(caller.number.as_str().to_owned()),
             to: Redacted::new(plan.number.as_str().to_owned()),
@@ -185,7 +196,9 @@ impl Call {
             route: Some(plan.route.clone()),
             queue: match &plan.target {
                 Target::Queue(queue) => Some(queue.clone()),
-                Target::User(_) | Target::Trunk { .. } | Target::Feature(_) => None,
+                Target::User(_) | Target::Group(_) | Target::Trunk { .. } | Target::Feature(_) => {
+                    None
+                }
             },
             agent: None,
             started: desk.now.utc,
@@ -223,6 +236,7 @@ impl Call {
             other_flows: BTreeMap::new(),
             outward: None,
             refusal: None,
+            course,
             ways: VecDeque::new(),
             max_forwards,
             hops,
@@ -344,7 +358,11 @@ impl Call {
         match self.plan.target.clone() {
             Target::User(user) => {
                 self.ringback(desk);
-                self.ring_user(desk, &user, None, desk.settings.ring);
+                self.call_user(desk, &user);
+            }
+            Target::Group(group) => {
+                self.ringback(desk);
+                self.ring_group(desk, &group);
             }
             Target::Trunk { ways, number: _ } => {
                 self.ringback(desk);
@@ -390,15 +408,13 @@ impl Call {
     /// Nobody answered.
     fn unanswered(&mut self, desk: &mut Desk<'_>, status: Status) {
         let Stage::Ringing { offer, .. } = &mut self.stage else { return };
-        match (offer.take(), &self.plan.target) {
+        match (offer.take(), self.plan.target.clone()) {
             (Some(offer), Target::Queue(queue)) => {
                 self.stage = Stage::Waiting { until: offer.until };
-                desk.news.push(News::Missed {
-                    queue: queue.clone(),
-                    agent: offer.agent,
-                    call: self.id,
-                });
+                desk.news.push(News::Missed { queue, agent: offer.agent, call: self.id });
             }
+            (None, Target::User(user)) => self.user_unanswered(desk, &user, status),
+            (None, Target::Group(group)) => self.ring_next_turn(desk, &group, Some(status)),
             _ => self.not_reached(desk, status),
         }
     }
@@ -451,6 +467,7 @@ impl Call {
             leg.tell(desk, Direction::SendRecv);
         }
         self.stage = Stage::Talking { b };
+        self.course.arrived();
         self.hold = None;
         self.cdr.bridged.get_or_insert(desk.now.utc);
         self.settle_recording(desk);
@@ -479,7 +496,13 @@ impl Call {
         }
         // Flow Failed (RFC 5626 §11.1): the proxy has lost the phone's connection.
         let is_lost = response.status() == Some(Status::of(430));
-        if !(is_lost && self.rings_otherwise(desk, leg)) {
+        let goes_elsewhere = match outcome {
+            Outcome::Refused(status) if status.code() / 100 == 3 => {
+                self.redirected(desk, leg, response)
+            }
+            _ => is_lost && self.rings_otherwise(desk, leg),
+        };
+        if !goes_elsewhere {
             self.outcome(desk, leg, outcome);
         }
     }

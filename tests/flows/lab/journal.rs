@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use tonspur::media::{RecordingId, Sealed};
+use tonspur::switch::forwarding::Change;
 use tonspur::switch::journal::{Armed, Cdr, Entry, EntryId, Memory};
 use tonspur::switch::retention::{Kept, Page, Query};
 use tonspur::utc::Utc;
@@ -200,6 +201,7 @@ impl Journal {
         let mut memory = Memory::default();
         let mut bindings = BTreeMap::new();
         let mut agents = BTreeMap::new();
+        let mut forwarding = BTreeMap::new();
         let mut dialogs = BTreeMap::new();
         for entry in &self.committed {
             match entry {
@@ -213,6 +215,13 @@ impl Journal {
                 Entry::AgentStatus { agent, status, .. } => {
                     agents.insert(agent.clone(), *status);
                 }
+                Entry::Forwarding { user, change, .. } => {
+                    let what = match change {
+                        Change::Forward { occasion, .. } => Some(*occasion),
+                        Change::Undisturbed(_) => None,
+                    };
+                    forwarding.insert((user.clone(), what), change.clone());
+                }
                 Entry::DialogUp { call, local_tag, dialog } => {
                     dialogs.insert(local_tag.clone(), (*call, local_tag.clone(), dialog.clone()));
                 }
@@ -225,6 +234,8 @@ impl Journal {
         }
         memory.bindings = bindings.into_values().collect();
         memory.agents = agents.into_iter().collect();
+        memory.forwarding =
+            forwarding.into_iter().map(|((user, _), change)| (user, change)).collect();
         memory.dialogs = dialogs.into_values().collect();
         memory.purges = (self.rows().into_iter())
             .filter_map(|(id, row)| match (row.purge, row.armed) {

@@ -163,6 +163,13 @@ impl Lab {
         assert_eq!(self.asks(Request::AgentSet { agent: agent.into(), status }), Reply::Done);
     }
 
+    /// A user forwards their calls, or does not any more.
+    pub(crate) fn forwards(&self, user: &str, occasion: &str, to: Option<&str>) {
+        let to = vec![(occasion.to_owned(), to.map(str::to_owned))];
+        let request = Request::ForwardingSet { user: user.into(), to, after: Some(10) };
+        assert_eq!(self.asks(request), Reply::Done);
+    }
+
     /// The same, and nobody waits until it is so.
     pub(crate) fn tells_of(&self, agent: &str, status: AgentChange) {
         self.tells(Request::AgentSet { agent: agent.into(), status });

@@ -293,6 +293,17 @@ impl Party {
         self.acts(|phone, now| phone.answer(now, status, phrase))
     }
 
+    /// Names somebody else, in these header lines.
+    pub(crate) fn redirects(&self, headers: &str) -> &Party {
+        let headers = headers.to_owned();
+        self.changes("SIP/2.0 302", move |text| {
+            let own = |line: &&str| !line.starts_with("Contact: ");
+            let lines: Vec<&str> = text.split("\r\n").filter(own).collect();
+            with_headers(&lines.join("\r\n"), &headers)
+        });
+        self.replies(302, "Moved Temporarily")
+    }
+
     /// The same with these header lines more, and SDP if there is any.
     pub(crate) fn replies_with(
         &self,

@@ -1,6 +1,8 @@
 //! What a restart remembers and finishes, and what history shows.
 
 use super::*;
+use crate::redacted::Redacted;
+use crate::switch::forwarding::{Change, Occasion};
 
 #[test]
 fn a_restart_remembers_bindings_agents_and_dialogs() {
@@ -32,12 +34,22 @@ fn a_restart_remembers_bindings_agents_and_dialogs() {
         dialog: dialog.clone(),
     };
     let status = |status| Entry::AgentStatus { agent: "bob".into(), status, at: now() };
+    let forward = |to: Option<&str>| Change::Forward {
+        occasion: Occasion::NoAnswer,
+        to: to.map(|to| Redacted::new(to.to_owned())),
+        after: to.map(|_| Duration::from_secs(15)),
+    };
+    let said = |change| Entry::Forwarding { user: "101".into(), change, at: now() };
     let entries = [
         Entry::Bound(binding("sip:1")),
         Entry::Bound(binding("sip:2")),
         Entry::Unbound { aor: "101".into(), contact: "sip:1".into(), reg_id: 0 },
         status(AgentStatus::Available),
         status(AgentStatus::OnBreak),
+        said(forward(Some("1002"))),
+        said(Change::Undisturbed(false)),
+        said(forward(None)),
+        said(Change::Undisturbed(true)),
         up("t1"),
         up("t2"),
         Entry::DialogDown { local_tag: "t1".into() },
@@ -48,6 +60,8 @@ fn a_restart_remembers_bindings_agents_and_dialogs() {
     let memory = place.open().memory;
     assert_eq!(memory.bindings, [binding("sip:2")]);
     assert_eq!(memory.agents, [("bob".to_owned(), AgentStatus::OnBreak)]);
+    let said = [forward(None), Change::Undisturbed(true)];
+    assert_eq!(memory.forwarding, said.map(|change| ("101".to_owned(), change)));
     assert_eq!(memory.dialogs, [(CallId(5), "t2".to_owned(), dialog)]);
     assert_eq!(memory.retention_ran, Some(now()));
     let runs = place.reader().retention_runs(10).expect("read");

@@ -57,6 +57,9 @@ impl Leg {
         let authorised = authorization.is_some();
         let request = self.dialog.request(&Method::Invite).header(Name::Allow, ALLOW);
         let mut request = self.timed(desk, request);
+        for (name, value) in &self.more {
+            request = request.other(name, value);
+        }
         if let Some((name, value)) = authorization {
             request = request.header(name, value);
         }

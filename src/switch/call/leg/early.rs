@@ -127,6 +127,16 @@ impl Leg {
         self.early.told == Some(Ringing::Audio)
     }
 
+    /// 181: the call goes elsewhere. Not to who would have to acknowledge it for nothing.
+    pub(in crate::switch::call) fn forwarded(&mut self, desk: &mut Desk<'_>) {
+        if let State::Invited { server, request, .. } = &self.state
+            && self.early.wish != Wish::Required
+        {
+            let response = Outgoing::response(Status::of(181), request, Some(&self.tag));
+            desk.endpoint.respond(desk.now.instant, *server, response);
+        }
+    }
+
     /// 180, or 183 with our answer when there is early audio (RFC 3960); our offer, if they made none and PRACK can answer it.
     pub(in crate::switch::call) fn ring(&mut self, desk: &mut Desk<'_>, early: bool) {
         self.say(desk, if early { Ringing::Audio } else { Ringing::Bell }, Saying::News);
