@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonspur::redacted::Redacted;
 use tonspur::switch::control::AgentChange;
 use tonspur::switch::journal::{ConsentAnswer, Entry};
-use tonspur::switch::settings::{Register, Settings};
+use tonspur::switch::settings::{Park, Register, Settings};
 use tonspur::wire::sip::locating::Kind;
 
 use crate::lab::outside::{Mood, a, srv};
@@ -110,6 +110,7 @@ enum Act {
     AskForAnOffer,
     Update,
     Probe,
+    Transfer(&'static str),
     Vanish,
     Break,
     Return,
@@ -146,8 +147,7 @@ const NUMBERS: [&str; 9] = [
     "+49305559999",
 ];
 /// What a caller can or must have.
-const ABLE: [Option<&str>; 8] = [
-    None,
+const ABLE: [Option<&str>; 7] = [
     None,
     None,
     Some("Supported: 100rel, timer\r\n"),
@@ -156,6 +156,8 @@ const ABLE: [Option<&str>; 8] = [
     Some("Supported: 100rel, timer\r\nSession-Expires: 90\r\nAllow: UPDATE\r\n"),
     Some("Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n"),
 ];
+/// Whom a call is transferred to: colleagues, nobody, somebody outside, the park.
+const TARGETS: [&str; 6] = ["201", "202", "203", "299", "0301234567", "700"];
 const DIRECTIONS: [&str; 5] = ["sendonly", "sendonly", "sendrecv", "sendrecv", "inactive"];
 
 impl Story {
@@ -164,6 +166,9 @@ impl Story {
         let far = dice.percent(40).then(|| Far::drawn(&mut dice));
         let lab = Lab::seeded_with(seed, |settings| {
             settings.silence = PATIENCE;
+            settings.trunks.values_mut().for_each(|trunk| trunk.transfers = seed.is_multiple_of(2));
+            let (extension, timeout) = ("700".into(), Duration::from_secs(12));
+            settings.park = Some(Park { extension, slots: 701..=702, timeout });
             settings.queues.values_mut().for_each(|queue| queue.wait = PATIENCE);
             if let Some(far) = &far {
                 far.set(settings);
@@ -410,7 +415,8 @@ impl Story {
                 "+4930555011" => {
                     caller.phone.has_vanished() || caller.phone.heard().len() >= self.lab.notice()
                 }
-                "+4930555010" | "+4930555013" => caller.key == Some('1'),
+                // Carol of 014 has not agreed, but whom she transfers the call to may have.
+                "+4930555010" | "+4930555013" | "+4930555014" => caller.key == Some('1'),
                 _ => false,
             };
             assert!(may, "{} was recorded, key {:?}", caller.number, caller.key);
@@ -430,7 +436,8 @@ fn habit(dice: &mut Dice) -> Habit {
 }
 
 fn in_call(dice: &mut Dice) -> Act {
-    match dice.below(9) {
+    match dice.below(11) {
+        9 | 10 => Act::Transfer(dice.pick(&TARGETS)),
         0..=4 => Act::Direct(dice.pick(&DIRECTIONS)),
         5 => Act::AskForAnOffer,
         6 => Act::Update,
@@ -441,9 +448,12 @@ fn in_call(dice: &mut Dice) -> Act {
 
 fn acted(lab: &Lab, phone: &Party, act: Act) {
     let in_call = match act {
-        Act::Direct(_) | Act::AskForAnOffer | Act::Update | Act::Probe | Act::PressByInfo(_) => {
-            true
-        }
+        Act::Direct(_)
+        | Act::AskForAnOffer
+        | Act::Update
+        | Act::Probe
+        | Act::Transfer(_)
+        | Act::PressByInfo(_) => true,
         Act::Call(_) | Act::Cancel | Act::HangUp | Act::Press(_) => false,
         Act::Vanish | Act::Break | Act::Return => false,
     };
@@ -468,6 +478,7 @@ fn acted(lab: &Lab, phone: &Party, act: Act) {
             phone.changes("OPTIONS", change).sends_options();
         }
         Act::Probe => _ = phone.sends_options(),
+        Act::Transfer(number) => _ = phone.refers(number),
         Act::Vanish => _ = phone.vanishes(),
         Act::Break => lab.tells_of("bob", AgentChange::Break),
         Act::Return => lab.tells_of("bob", AgentChange::Available),
@@ -489,6 +500,7 @@ struct Tally {
     deaths: usize,
     cut_off: usize,
     acknowledged: usize,
+    transferred: usize,
 }
 
 impl Tally {
@@ -508,6 +520,7 @@ impl Tally {
                 Some(ConsentAnswer::Silent) => self.silent += 1,
                 _ => {}
             }
+            self.transferred += usize::from(cdr.transferred_to.is_some());
             self.cut_off += usize::from(cdr.end_cause.as_deref() == Some("interrupted"));
         }
         for entry in lab.entries() {
@@ -528,6 +541,7 @@ fn storms(part: usize) {
     }
     let Tally { calls, bridged, recorded, refused, cancelled, .. } = tally;
     let Tally { declined, silent, outbound, held, deaths, cut_off, acknowledged, .. } = tally;
+    let Tally { transferred, .. } = tally;
     let counts = [
         recorded,
         refused,
@@ -539,6 +553,7 @@ fn storms(part: usize) {
         deaths,
         cut_off,
         acknowledged,
+        transferred,
     ];
     assert!(calls >= 300 && bridged >= 100, "{tally:?}");
     assert!(counts.iter().all(|count| *count >= 5), "{tally:?}");

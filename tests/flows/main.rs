@@ -55,6 +55,7 @@ mod reliable;
 mod restarts;
 mod retention;
 mod rfc3665;
+mod rfc5359;
 mod strangers;
 mod transfers;
 mod troubles;

@@ -395,6 +395,10 @@ fn a_refer_is_refused_for_what_is_wrong_with_it() {
         bob.refers_to(to).expects(status);
     }
     bob.refers_to("<sip:202@10.0.0.1>").expects("202").is_told("100").is_told("480");
+    // Not a phone of alice's speaks TLS, in which alone she is to be called.
+    let alice = lab.agent("alice");
+    bob.refers_to("<sips:202@office.example>").expects("202").is_told("100").is_told("480");
+    alice.gets_no("INVITE", ms(10));
     // A carrier may not, unless it is said that it may; nor does anybody talk to themselves.
     caller.refers("202").expects("403 Forbidden");
     bob.refers(&caller_number).expects("202").is_told("100").is_told("404");
@@ -525,4 +529,31 @@ fn a_crash_in_mid_transfer_leaves_nobody_in_a_dead_call() {
     bob.is_hung_up();
     caller.is_hung_up();
     alice.replies(486, "Busy Here");
+}
+
+#[test]
+fn whoever_transfers_needs_the_right_to_dial_and_a_failure_costs_none() {
+    use tonspur::switch::dialing::Right;
+    let lab = Lab::with(|settings| {
+        let bob = settings.users.get_mut("201").expect("bob");
+        bob.dialing.at_once = 1;
+        let alice = settings.users.get_mut("202").expect("alice");
+        alice.dialing.rights = vec![Right::Internal];
+    });
+    let (caller, bob) = talking_unrecorded(&lab);
+    let (outside, alice) = (lab.carrier("south"), lab.agent("alice"));
+    for _ in 0..2 {
+        bob.refers("9301234567").is_told("100");
+        outside.receives("INVITE");
+        outside.replies(486, "Busy Here").expects("ACK");
+        bob.is_told("486");
+    }
+    bob.refers("202").is_told("100");
+    alice.rings(ms(500)).answers();
+    bob.is_told("180").is_told("200").hangs_up();
+    alice.refers("9301234567").is_told("100").is_told("403");
+    outside.gets_no("INVITE", ms(100));
+    hear_each_other(&lab, &caller, &alice);
+    caller.hangs_up();
+    alice.is_hung_up();
 }

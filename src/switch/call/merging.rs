@@ -110,7 +110,8 @@ impl Call {
         let before = self.plan.clone();
         let shown = given.legs.first().map(|(_, face)| face.number.as_str().to_owned());
         let number = shown.unwrap_or(number);
-        self.transfer = Some(Transfer { leg, by, number, before, is_charged: false });
+        self.transfer =
+            Some(Transfer { leg, by, number, before, hops: self.hops, is_charged: false });
         self.adopt(desk, given);
     }
 

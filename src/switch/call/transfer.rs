@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::desk::{Desk, News};
 use super::leg::{Leg, LegId, Party, Subscription};
-use super::{Call, Caller, Stage, cause};
+use super::{Call, Caller, Hops, Stage, cause};
 use crate::media::Command;
 use crate::redacted::Redacted;
 use crate::switch::journal::CallId;
@@ -53,6 +53,8 @@ pub(super) struct Transfer {
     pub(super) number: String,
     /// Where the call was going before.
     pub(super) before: Plan,
+    /// What might carry its other legs then.
+    pub(super) hops: Hops,
     /// The transferor's account was charged.
     pub(super) is_charged: bool,
 }
@@ -86,6 +88,8 @@ pub(in crate::switch) struct Referral {
     pub(in crate::switch) number: String,
     /// Attended: the dialog whose far side the call goes to.
     pub(in crate::switch) replaces: Option<Replaces>,
+    /// Refer-To was a SIPS URI: TLS all the way (RFC 5630 §3.1).
+    is_secure: bool,
     id: u32,
     /// RFC 4488: no subscription is wanted.
     is_silent: bool,
@@ -134,7 +138,7 @@ impl Call {
         if !is_allowed {
             return Err(Status::of(403));
         }
-        let (number, replaces) = refer_to(desk.settings, request)?;
+        let (number, replaces, is_secure) = refer_to(desk.settings, request)?;
         // Only a conversation can be transferred, and only once at a time: whatever else is under way comes to an end.
         let Stage::Talking { b } = self.stage else { return Err(Status::of(491)) };
         if !is_confirmed || leg != self.a.id && leg != b || self.aside.len() >= MOST_ASIDE {
@@ -155,7 +159,8 @@ impl Call {
             Party::User(user) => Number::Extension(user.as_str().into()),
             Party::Trunk(_) => Number::Anonymous,
         };
-        Ok(Referral { leg, by, from, number, replaces, id: request.cseq().number, is_silent })
+        let id = request.cseq().number;
+        Ok(Referral { leg, by, from, number, replaces, is_secure, id, is_silent })
     }
 
     /// Accepts it, and looks for whom `way` names; an error is told as the outcome.
@@ -179,7 +184,10 @@ impl Call {
             // Whether it is recorded, for how long, and in which language, is the conversation's.
             self.plan = Plan { target, number, emergency, instead: None, ..before.clone() };
         });
-        self.transfer = Some(Transfer { leg, by, number, before, is_charged });
+        self.transfer = Some(Transfer { leg, by, number, before, hops: self.hops, is_charged });
+        if referral.is_secure {
+            self.hops = Hops::Secure;
+        }
         self.stage = Stage::Ringing { until: desk.now.instant, offer: None };
         self.settle_recording(desk);
         match way {
@@ -244,12 +252,12 @@ impl Call {
 
     /// The transfer came to nothing: whoever asked for it has the call back, or is called back if they have hung up.
     pub(super) fn give_back(&mut self, desk: &mut Desk<'_>, transfer: Transfer, status: Status) {
-        let Transfer { leg, by, before, is_charged, number: _ } = transfer;
+        let Transfer { leg, by, before, hops, is_charged, number: _ } = transfer;
         if is_charged {
             desk.news.push(News::Withdrawn(self.id));
         }
         self.ways.clear();
-        self.plan = before;
+        (self.plan, self.hops) = (before, hops);
         self.tell_aside(desk, leg, status);
         let place = self.aside.iter().position(|aside| aside.leg.id == leg);
         match (place, by) {
@@ -359,8 +367,12 @@ impl Call {
     }
 }
 
-/// Whom a REFER names: a number of ours, and nothing but a call to it (RFC 3515 §2.1, §2.4.2).
-fn refer_to(settings: &Settings, request: &Message) -> Result<(String, Option<Replaces>), Status> {
+/// Whom a REFER names: a number of ours, and nothing but a call to it (RFC 3515 §2.1, §2.4.2); the dialog to be replaced; whether by TLS
+/// alone.
+fn refer_to(
+    settings: &Settings,
+    request: &Message,
+) -> Result<(String, Option<Replaces>, bool), Status> {
     let mut lines = request.lines(Name::ReferTo);
     let (Some(line), None) = (lines.next(), lines.next()) else { return Err(Status::of(400)) };
     let uri = Address::parse(line).map_err(|malformed| malformed.status)?.uri;
@@ -383,9 +395,9 @@ fn refer_to(settings: &Settings, request: &Message) -> Result<(String, Option<Re
     }
     drop(replaces);
     match (number::said(&uri), named) {
-        (Some(number), named) => Ok((number, named)),
+        (Some(number), named) => Ok((number, named, uri.is_sips())),
         // A Contact of ours may have no user; then the dialog says who is meant.
-        (None, Some(named)) => Ok((String::new(), Some(named))),
+        (None, Some(named)) => Ok((String::new(), Some(named), uri.is_sips())),
         (None, None) => Err(Status::of(404)),
     }
 }
