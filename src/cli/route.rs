@@ -321,6 +321,7 @@ fn target(target: &Target) -> String {
         Target::Group(group) => format!("group {group}"),
         Target::Trunk { number, .. } => format!("{} outside", number.as_str()),
         Target::Feature(Feature::PickUp { .. }) => "a call that rings".to_owned(),
+        Target::Feature(Feature::Wish(_)) => "a setting of the caller's own".to_owned(),
         Target::Feature(Feature::Park(_)) => "a place to park".to_owned(),
         Target::Feature(Feature::Fetch(slot)) => format!("the call parked in {slot}"),
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::file::Section;
-use crate::switch::forwarding::{Forwards, Occasion, target};
+use super::file::{At, Section, Shape};
+use crate::switch::forwarding::{Code, Forwards, Occasion, target};
 use crate::switch::settings::Redirects;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,4 +32,44 @@ pub(super) fn forwards(section: &mut Section<'_>) -> Forwards {
 pub(super) fn redirects(section: &mut Section<'_>, usual: Redirects) -> Redirects {
     let words = [("refuse", Redirects::Refuse), ("follow", Redirects::Follow)];
     section.word("redirects", &words).map_or(usual, |at| at.value)
+}
+
+/// The codes that users dial where switch.toml says nothing.
+pub(super) fn usual_codes() -> Vec<(String, Code)> {
+    Code::ALL.into_iter().map(|(code, _, digits)| (digits.to_owned(), code)).collect()
+}
+
+/// `"off"`, or a table of other codes than the usual ones.
+pub(super) fn codes(section: &mut Section<'_>) -> Option<Vec<(String, Code)>> {
+    let mut table = match section.shape("features")? {
+        Shape::Word(At { value, .. }) if value == "off" => return Some(Vec::new()),
+        Shape::Word(At { value, line }) => {
+            let what = "`features` is `off` or a table, such as { forward = \"*72\" }, not";
+            section.wrong(line, format!("{what} `{}`", value.escape_debug()));
+            return None;
+        }
+        Shape::Section(table) => table,
+    };
+    let mut codes: Vec<(String, Code)> = Vec::new();
+    for (code, key, usual) in Code::ALL {
+        let digits = table.parsed(key, |text| match text.strip_prefix('*') {
+            Some(rest) if (1..=6).contains(&rest.len()) && is_dialled(rest) => Ok(text.to_owned()),
+            _ => Err(format!("is `*` and up to 6 digits, not `{}`", text.escape_debug())),
+        });
+        let line = digits.as_ref().map_or(table.line(), |at| at.line);
+        let digits = digits.map_or_else(|| usual.to_owned(), |at| at.value);
+        let meets = |(other, _): &&(String, Code)| {
+            other.starts_with(&digits) || digits.starts_with(other.as_str())
+        };
+        if let Some((other, _)) = codes.iter().find(meets) {
+            table.wrong(line, format!("`features.{key}`: `{digits}` and `{other}` begin alike"));
+        }
+        codes.push((digits, code));
+    }
+    table.end();
+    Some(codes)
+}
+
+fn is_dialled(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }

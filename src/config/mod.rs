@@ -129,6 +129,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             calls: node.calls,
             session_timers: node.session_timers,
             early_media: node.early_media,
+            features: node.features,
             park: node.park.map(|(park, _)| park),
             dns: node.dns,
         },

@@ -9,8 +9,9 @@ use super::dialing;
 use super::file::{At, Section, Shape};
 use super::findings::Findings;
 use super::folder::{Folder, NODE};
-use super::{name, park};
+use super::{forwarding, name, park};
 use crate::switch::dialing::Dialing;
+use crate::switch::forwarding::Code;
 use crate::switch::number::Country;
 use crate::switch::settings::{Dns, EarlyMedia, Language, Park, Registrar, Source};
 use crate::wire::address::is_host;
@@ -45,6 +46,7 @@ pub(super) struct Node {
     pub(super) country: Option<Country>,
     pub(super) emergency: Vec<String>,
     pub(super) dialing: Dialing,
+    pub(super) features: Vec<(String, Code)>,
     pub(super) trusted: Vec<Source>,
     /// With its line.
     pub(super) park: Option<(Park, u32)>,
@@ -79,6 +81,7 @@ impl Default for Node {
             country: None,
             emergency: Vec::new(),
             dialing: Dialing::default(),
+            features: forwarding::usual_codes(),
             trusted: Vec::new(),
             park: None,
             dns: Dns::default(),
@@ -108,6 +111,7 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
             node.trusted = list.value.into_iter().map(|at| at.value).collect();
         }
         node.dialing = dialing::read(&mut section, folder, &Dialing::default());
+        put(&mut node.features, forwarding::codes(&mut section));
         node.park = park::read(&mut section);
         dns(&mut section, &mut node);
         section.end();

@@ -126,6 +126,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::switch::settings::DONE;
     use std::path::PathBuf;
 
     use crate::config::{self, Source};
@@ -145,7 +146,7 @@ mod tests {
             listed.insert(file.to_owned());
         }
         for language in ["de", "en"] {
-            for name in [CONSENT, NOTICE, MUSIC, RINGBACK] {
+            for name in [CONSENT, NOTICE, MUSIC, RINGBACK, DONE] {
                 for kind in ["wav", "txt"] {
                     assert!(listed.remove(&format!("{language}/{name}.{kind}")));
                 }
@@ -157,7 +158,7 @@ mod tests {
     #[test]
     fn the_shipped_prompts_play_are_short_and_loud_enough() {
         for language in ["de", "en"] {
-            for name in [CONSENT, NOTICE, MUSIC, RINGBACK] {
+            for name in [CONSENT, NOTICE, MUSIC, RINGBACK, DONE] {
                 let file = shipped().join(language).join(format!("{name}.wav"));
                 let bytes = read(&file).expect("it is there");
                 assert!(bytes.len() < 150_000, "{}", file.display());
@@ -203,7 +204,7 @@ mod tests {
             .flat_map(|l| prompts[*l].values())
             .map(|p| p.sound.clone())
             .collect();
-        assert_eq!(ids.len(), 8, "each has an id of its own");
+        assert_eq!(ids.len(), 10, "each has an id of its own");
     }
 
     #[test]

@@ -122,6 +122,7 @@ pub(super) fn settings() -> Settings {
         session_timers: None,
         early_media: EarlyMedia::Pass,
         park: None,
+        features: Vec::new(),
         dns: super::settings::Dns::default(),
         longest_recording: Duration::from_secs(12 * 3_600),
     }

@@ -340,6 +340,11 @@ impl Switch {
         }
         let id = CallId(self.keys.id(now.utc, self.ids.long()));
         self.admit(now, id, &caller.party, &plan)?;
+        if let (Target::Feature(Feature::Wish(change)), Party::User(user)) =
+            (&plan.target, &caller.party)
+        {
+            self.wish(now, user, change.clone())?;
+        }
         if let Party::Trunk(trunk) = &caller.party
             && let Some(trunk) = self.settings.trunks.get(trunk)
         {

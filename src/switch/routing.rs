@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::call::LegId;
+use super::forwarding::Change;
 use super::journal::CallId;
 use super::number::Number;
 use super::settings::{
@@ -46,6 +47,8 @@ pub enum Feature {
     Park(Option<u32>),
     /// The call that is parked in that slot.
     Fetch(u32),
+    /// What is to become of the caller's own calls.
+    Wish(Change),
 }
 
 /// A way out.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::dialing::Dialing;
-use super::forwarding::Forwards;
+use super::forwarding::{Code, Forwards};
 use super::hours::Hours;
 use super::number::{Country, Number, Numbering};
 pub use super::pattern::NumberPattern;
@@ -82,6 +82,8 @@ pub struct Settings {
     pub session_timers: Option<timer::Limits>,
     /// What becomes of the audio that a called side sends before it answers.
     pub early_media: EarlyMedia,
+    /// What users dial to forward their calls or to be left in peace, with its meaning.
+    pub features: Vec<(String, Code)>,
     /// Where calls are parked, if they are.
     pub park: Option<Park>,
     /// How names are looked up.
@@ -463,6 +465,8 @@ pub const CONSENT: &str = "consent";
 pub const NOTICE: &str = "notice";
 /// The name of the music for whoever waits or is held.
 pub const MUSIC: &str = "music";
+/// The name of the tone that confirms a feature code.
+pub const DONE: &str = "done";
 /// The name of the ringback tone for callers already answered.
 pub const RINGBACK: &str = "ringback";
 

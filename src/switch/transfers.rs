@@ -2,6 +2,7 @@
 //! call.
 
 use super::call::{LegId, Party, Referral};
+use super::forwarding::Code;
 use super::journal::CallId;
 use super::number::Number;
 use super::reception::No;
@@ -112,7 +113,11 @@ impl Switch {
         let whom = match number.strip_prefix(PICKUP) {
             Some(extension) => Some(extension),
             None if number == GROUP_PICKUP => None,
-            None => return Ok(None),
+            None => {
+                let wish = Code::read(&self.settings.features, number);
+                let incomplete = |()| No::of(484, "the code wants a number");
+                return wish.transpose().map_err(incomplete).map(|wish| wish.map(Feature::Wish));
+            }
         };
         let rings = |call: &&super::call::Call| call.may_be_picked_up(&self.settings, user, whom);
         let ringing = self.calls.values().find(rings).map(|call| call.id);
@@ -141,6 +146,7 @@ impl Switch {
         let route = match &feature {
             Feature::PickUp { .. } => "pickup",
             Feature::Park(_) | Feature::Fetch(_) => "park",
+            Feature::Wish(_) => "feature",
         };
         Plan {
             route: route.to_owned(),
@@ -162,7 +168,7 @@ impl Switch {
         let found = match feature {
             Feature::PickUp { call, .. } => Some(call),
             Feature::Fetch(slot) => self.parking.at(slot),
-            Feature::Park(_) => None,
+            Feature::Park(_) | Feature::Wish(_) => None,
         };
         let settings = &self.settings;
         let found = found.filter(|call| {

@@ -353,3 +353,31 @@ fn a_forward_to_a_queue_answers_and_waits() {
     caller.gets_no("INVITE", ms(0));
     assert_eq!(lab.cdrs()[0].queue.as_deref(), Some("support"));
 }
+
+#[test]
+fn a_user_forwards_and_is_left_in_peace_by_codes() {
+    let lab = Lab::with(outside);
+    let (caller, bob, alice) = office(&lab);
+    let dials = |code: &str| {
+        bob.invites(code).expects("200 OK").acks().is_hung_up();
+    };
+    dials("*72202");
+    caller.invites(BOB_DIRECTLY);
+    alice.rings(ms(100)).answers();
+    talk(&lab, &caller, &alice);
+    dials("*73");
+    dials("*78");
+    caller.invites(BOB_DIRECTLY).expects("486 Busy Here");
+    dials("*90202");
+    caller.invites(BOB_DIRECTLY);
+    alice.rings(ms(100)).answers();
+    talk(&lab, &caller, &alice);
+    dials("*79");
+    for (code, status) in [("*7209001123456", "403"), ("*72", "484"), ("*99", "404")] {
+        bob.invites(code).expects(status);
+    }
+    caller.invites(BOB_DIRECTLY);
+    bob.rings(ms(100)).replies(603, "Decline");
+    caller.expects("603");
+    assert_ladder!(lab);
+}

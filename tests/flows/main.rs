@@ -20,6 +20,9 @@
 //! | merged request (482) | `faults::a_request_that_comes_by_two_ways_is_served_once` |
 //! | trunk refuses | `calls::a_trunk_that_refuses_is_heard_by_the_caller` |
 //! | queue empty | `calls::a_queue_without_agents_refuses_before_it_costs` |
+//! | forwarded: always, busy, no answer | `forwarding::call_forwarding_*` |
+//! | ring group | `groups` |
+//! | calls in a circle | `circles`, `forwarding::forwards_that_run_in_a_circle_end_it` |
 //! | who may dial out | `outward::who_dials_what_they_may_not_is_told_and_no_place_is_taken` |
 //! | emergency | `outward::an_emergency_goes_out_when_nothing_else_does` |
 //! | a flow of RFC 3665 | `rfc3665::section_*` |

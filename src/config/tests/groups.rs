@@ -64,3 +64,26 @@ fn a_user_says_where_calls_go() {
         ]
     );
 }
+
+#[test]
+fn feature_codes_can_be_others_or_none() {
+    let switch = |features: &str| {
+        format!("domain = \"pbx.example\"\ncountry = \"DE\"\nfeatures = {features}")
+    };
+    assert_eq!(loaded(&[]).settings.features.len(), 8);
+    let off = loaded(&[("switch.toml", &switch("\"off\""))]);
+    assert!(off.settings.features.is_empty());
+    let other = loaded(&[("switch.toml", &switch("{ forward = \"*21\" }"))]);
+    assert!(other.settings.features.iter().any(|(digits, _)| digits == "*21"));
+    let wrong = "{ forward = \"72\", busy = \"*7\", bussy = \"*1\" }";
+    assert_eq!(
+        errors(&[("switch.toml", &switch(wrong))]),
+        [
+            "switch.toml:3: `features.busy`: `*7` and `*72` begin alike",
+            "switch.toml:3: `features.do_not_disturb_off`: `*79` and `*7` begin alike",
+            "switch.toml:3: `features.do_not_disturb`: `*78` and `*7` begin alike",
+            "switch.toml:3: `features.forward` is `*` and up to 6 digits, not `72`",
+            "switch.toml:3: unknown key `features.bussy`; did you mean `busy`?",
+        ]
+    );
+}

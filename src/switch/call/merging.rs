@@ -46,6 +46,7 @@ impl Call {
             | Stage::Asking(_)
             | Stage::Waiting { .. }
             | Stage::Ringing { .. }
+            | Stage::Confirming { .. }
             | Stage::Parked { .. }
             | Stage::Ending => false,
         };

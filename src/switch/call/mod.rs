@@ -40,7 +40,7 @@ use super::log::Fact;
 use super::number::Number;
 use super::recording::Recording;
 use super::routing::{Feature, Plan, Target, Way};
-use super::settings::{MUSIC, Prompt, RINGBACK};
+use super::settings::{DONE, MUSIC, Prompt, RINGBACK};
 use crate::media::{Command, PlayId, Repeat};
 use crate::redacted::Redacted;
 use crate::wire::flow::{Flow, Transport};
@@ -133,6 +133,8 @@ enum Stage {
     Asking(Question),
     /// In the line, with music.
     Waiting { until: Instant },
+    /// The caller hears that it is so as they wished.
+    Confirming { play: PlayId, until: Instant },
     /// Phones ring, at most until then; for an `offer` if the call came from a queue.
     Ringing { until: Instant, offer: Option<Offer> },
     /// Bridged with this leg.
@@ -279,7 +281,11 @@ impl Call {
             Err(status) => self.refuse(desk, status, "no media in common"),
             Ok(()) if !matches!(self.stage, Stage::Opening) => {}
             Ok(())
-                if self.prompt(desk).is_some() || matches!(self.plan.target, Target::Queue(_)) =>
+                if self.prompt(desk).is_some()
+                    || matches!(
+                        self.plan.target,
+                        Target::Queue(_) | Target::Feature(Feature::Wish(_))
+                    ) =>
             {
                 self.a.answer(desk);
                 self.cdr.answered = Some(desk.now.utc);
@@ -378,6 +384,7 @@ impl Call {
                 // The queue has taken the call in: whoever sent it there is done.
                 self.transferred(desk);
             }
+            Target::Feature(Feature::Wish(_)) => self.confirm(desk),
             Target::Feature(Feature::Park(slot)) => self.park(desk, slot),
             Target::Feature(Feature::PickUp { .. } | Feature::Fetch(_)) => {
                 desk.news.push(News::Arrived(self.id));
@@ -550,6 +557,7 @@ impl Call {
             Stage::Asking(question) => question.deadline(),
             Stage::Waiting { until }
             | Stage::Ringing { until, .. }
+            | Stage::Confirming { until, .. }
             | Stage::Parked { until, .. } => Some(*until),
             Stage::Opening | Stage::Answering | Stage::Talking { .. } | Stage::Ending => None,
         };
@@ -575,6 +583,7 @@ impl Call {
                 }
                 self.unanswered(desk, Status::of(480));
             }
+            Stage::Confirming { until, .. } if *until <= now => self.finish(desk, DONE, None),
             Stage::Parked { until, .. } if *until <= now => self.back_from_park(desk),
             _ => {}
         }
@@ -603,6 +612,7 @@ impl Call {
             Stage::Parked { slot, .. } => {
                 return CallRow::of(&self.cdr, format!("parked at {slot}"));
             }
+            Stage::Confirming { .. } => "confirming",
             Stage::Ringing { .. } => "ringing",
             Stage::Talking { .. } if self.is_held() => "on hold",
             Stage::Talking { .. } => "talking",
