@@ -2,6 +2,7 @@
 
 mod groups;
 mod tls;
+mod trunks;
 
 use std::time::Duration;
 
@@ -323,100 +324,6 @@ fn numbers_of_the_node_out_of_their_bounds_are_refused() {
             "domain = \"pbx.example\"\nrtp = { ports = \"20000-20019\" }\nlimits = { calls = 6 }\ncountry = \"DE\""
         )]),
         ["switch.toml:3: 6 calls need two pairs of ports each, `rtp.ports` has 10 pairs"]
-    );
-}
-
-#[test]
-fn gateways_are_one_or_several_addresses_or_names_and_a_rate_is_calls_in_a_time() {
-    let trunk = "rate = \"10/s\"\n[[gateway]]\naddress = \"sip.carrier.example\"\nweight = 2\n\
-                 account = \"4930\"\nregister = true\nhealth = \"30s\"\n\
-                 [[gateway]]\naddress = \"192.0.2.9\"\nweight = 1";
-    let settings = loaded(&[("trunks/north.toml", trunk)]).settings;
-    let north = &settings.trunks["north"];
-    let places: Vec<String> = north.gateways.iter().map(|at| at.place.to_string()).collect();
-    assert_eq!(places, ["sip.carrier.example", "192.0.2.9:5060"]);
-    assert_eq!(north.rate.map(|rate| (rate.calls, rate.span.as_secs())), Some((10, 1)));
-    assert_eq!(north.gateways[0].register.as_ref().map(|it| it.expires.as_secs()), Some(600));
-    let wrong = |trunk: &str| errors(&[("trunks/north.toml", trunk)]);
-    let gateway = "[[gateway]]\naddress = \"192.0.2.9\"";
-    assert_eq!(
-        wrong(&format!(
-            "rate = \"0/s\"\n{gateway}\nregister = true\n{gateway}\nweight = 1\nexpires = \"1h\""
-        )),
-        [
-            "trunks/north.toml:1: `rate` is a number of calls such as `10/s`, `100/m` or `500/h`, not `0/s`",
-            "trunks/north.toml:1: either every `gateway` of a trunk has a `weight`, or none has",
-            "trunks/north.toml:4: `gateway.register` needs `user` and `password`, or at least `account`",
-            "trunks/north.toml:8: `gateway.expires` needs `register = true`",
-        ]
-    );
-    assert_eq!(
-        wrong("[gateway]\naddress = \"sip carrier\""),
-        [
-            "trunks/north.toml:2: `gateway.address` is an address such as `192.0.2.1` or `192.0.2.1:5060`, not `sip carrier`"
-        ]
-    );
-}
-
-#[test]
-fn a_gateway_that_is_this_switch_would_loop() {
-    for address in ["192.0.2.1:5080", "10.0.0.1"] {
-        assert_eq!(
-            errors(&[("trunks/north.toml", &format!("[gateway]\naddress = \"{address}\""))])[0],
-            "trunks/north.toml:2: `gateway.address` is an address of this switch: calls would loop"
-        );
-    }
-    let nat = ("external.toml", "bind = \"0.0.0.0:5080\"\nadvertise = \"203.0.113.7\"");
-    for address in ["203.0.113.7:5080", "127.0.0.1:5080"] {
-        assert_eq!(
-            errors(&[nat, ("trunks/north.toml", &format!("[gateway]\naddress = \"{address}\""))])
-                .len(),
-            1
-        );
-    }
-    // Another switch on another machine, at the usual port.
-    assert_eq!(
-        warnings(&[nat, ("trunks/north.toml", "[gateway]\naddress = \"192.0.2.9:5080\"")]),
-        [] as [&str; 0]
-    );
-    assert_eq!(
-        errors(&[("trunks/north.toml", "[gateway]\naddress = \"[2001:db8::9]:5060\"")]),
-        [
-            "trunks/north.toml:2: no address of external.toml has udp over IPv6, so this gateway cannot be reached"
-        ]
-    );
-}
-
-#[test]
-fn a_carrier_is_known_by_its_addresses() {
-    let settings = loaded(&[
-        ("trunks/north.toml", "from = [\"192.0.2.9\", \"198.51.100.0/24\"]\nchannels = 4"),
-        ("trunks/south.toml", "from = [\"198.51.100.7\", \"192.0.2.9:5070\"]"),
-        ("-routes/80-out.toml", ""),
-    ])
-    .settings;
-    assert_eq!(settings.trunks["north"].from[1].bits, 24);
-    assert_eq!(settings.trunks["north"].channels, 4);
-    assert_eq!(settings.trunks["south"].from[1].port, Some(5070));
-    assert_eq!(
-        errors(&[
-            (
-                "trunks/south.toml",
-                "from = [\n\"192.0.2.9\",\n\"0.0.0.0/0\",\n\"198.51.100.7/24\",\n\"carrier.example\"]"
-            ),
-            ("trunks/west.toml", ""),
-        ]),
-        [
-            "trunks/south.toml:2: `from` names an address that is trunk `north`'s",
-            "trunks/south.toml:3: `from` would let anybody in: name the carrier's addresses",
-            "trunks/south.toml:4: `from` has bits beyond the /24: `198.51.100.0/24` is meant?",
-            "trunks/south.toml:5: `from` is an address in numbers here, not the name `carrier.example`",
-            "trunks/west.toml:1: the trunk has neither `from` (calls in) nor `[gateway]` (calls out)",
-        ]
-    );
-    assert_eq!(
-        warnings(&[("trunks/south.toml", "from = [\"10.0.0.0/8\"]")]),
-        ["trunks/south.toml:1: `from` trusts a network as wide as /8"]
     );
 }
 

@@ -10,7 +10,9 @@ use super::node::Node;
 use super::{address, certificates, dialing, forwarding, gateways};
 use crate::switch::dialing::Dialing;
 use crate::switch::number::{Format, Numbering};
-use crate::switch::settings::{Gateway, Listener, Peer, Proof, Rate, Redirects, Source, Trunk};
+use crate::switch::settings::{
+    Gateway, Identity, Listener, Peer, Proof, Rate, Redirects, Source, Trunk,
+};
 use crate::wire::flow::{PeerId, Transport};
 
 /// More gateways than this are none of one carrier.
@@ -59,6 +61,9 @@ pub(super) fn read(
         let rate = section.parsed("rate", rate).map(|at| at.value);
         // A carrier that may move calls may move them to where they cost (default: it may not).
         let transfers = section.flag("transfers").is_some_and(|at| at.value);
+        // A carrier is a stranger to whom nothing is told in confidence (default), or in the circle of trust.
+        let trusted = section.flag("trusted").is_some_and(|at| at.value);
+        let identity = identity(&mut section, trusted, &gateways);
         let from: Vec<Source> =
             from.into_iter().flat_map(|at| at.value).map(|at| at.value).collect();
         let host = gateways.iter().find_map(Gateway::name);
@@ -94,6 +99,8 @@ pub(super) fn read(
             dialing,
             transfers,
             redirects,
+            trusted,
+            identity,
         };
         trunks.insert(trunk.name.clone(), trunk);
     }
@@ -157,6 +164,22 @@ fn numbering(section: &mut Section<'_>, node: &Node) -> Numbering {
     });
     let format = format.map_or(Format::E164, |at| at.value);
     Numbering { country, format, prefix: prefix.map(|at| at.value).unwrap_or_default() }
+}
+
+/// Where it is told who calls.
+fn identity(section: &mut Section<'_>, trusted: bool, gateways: &[Gateway]) -> Identity {
+    let words =
+        [("from", Identity::From), ("asserted", Identity::Asserted), ("both", Identity::Both)];
+    let Some(At { value, line }) = section.word("identity", &words) else {
+        return if trusted { Identity::Both } else { Identity::From };
+    };
+    let is_known = |gateway: &Gateway| gateway.account().is_some();
+    if value == Identity::Asserted && !gateways.iter().all(is_known) {
+        let what =
+            "`identity` is \"asserted\", and a gateway has neither `user` nor `account` for From";
+        section.wrong(line, what);
+    }
+    value
 }
 
 /// What calls in may dial out again.

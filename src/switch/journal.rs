@@ -242,7 +242,7 @@ pub struct Cdr {
     pub call: CallId,
     /// Which way.
     pub direction: CallDirection,
-    /// The caller's number, as shown to us; `anonymous` if withheld.
+    /// The caller's number, as shown to us; `anonymous` if withheld, unless by a user or over a trusted trunk.
     pub from: Redacted<String>,
     /// The number dialled.
     pub to: Redacted<String>,

@@ -11,6 +11,7 @@ mod diverting;
 pub mod forwarding;
 mod gate;
 pub mod hours;
+pub mod identity;
 pub mod journal;
 mod locator;
 pub mod log;

@@ -9,8 +9,8 @@ use super::dialing::Dialing;
 use super::forwarding::Forwards;
 use super::number::{Country, Numbering};
 use super::settings::{
-    Caller, Certificates, ConsentMode, Destination, EarlyMedia, Listener, NumberPattern, Profile,
-    Proof, Redirects, Registrar, Route, Rtp, Settings, Source, Trunk, User, When,
+    Caller, Certificates, ConsentMode, Destination, EarlyMedia, Identity, Listener, NumberPattern,
+    Profile, Proof, Redirects, Registrar, Route, Rtp, Settings, Source, Trunk, User, When,
 };
 use crate::redacted::Redacted;
 use crate::utc::Utc;
@@ -64,6 +64,8 @@ pub(super) fn settings() -> Settings {
         dialing: None,
         transfers: false,
         redirects: Redirects::Refuse,
+        trusted: false,
+        identity: Identity::From,
     };
     let route = |caller: Caller| Route {
         name: "in".into(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::call::desk::Desk;
 use super::call::{Call, Caller, LegId, Party};
 use super::forwarding::Occasion;
+use super::identity;
 use super::journal::CallId;
 use super::log::Fact;
 use super::number::{self, Number};
@@ -15,7 +16,6 @@ use super::settings::{self, Profile, Settings};
 use super::trunk::Trunks;
 use super::trunk::rate::Direction;
 use super::{Now, Stopping, Switch};
-use crate::redacted::Redacted;
 use crate::wire::flow::Flow;
 use crate::wire::sip::auth::Refusal;
 use crate::wire::sip::endpoint::{ALLOW, SUPPORTED, ServerId};
@@ -193,26 +193,14 @@ impl Switch {
         let trunk = by_address
             .or_else(|| self.trunks.registered(now.instant, &self.settings, request.uri()?, flow));
         if let Some(trunk) = trunk {
-            let from = request.from();
-            let number = number::said(&from.uri).unwrap_or_default();
-            let number = self.settings.read_from(trunk, &number);
-            let name = (!number.is_anonymous())
-                .then_some(from.display.as_ref())
-                .flatten()
-                .map(|name| Redacted::new(name.to_string()));
-            return Ok(Caller { party: Party::Trunk(trunk.name.clone()), number, name });
+            return Ok(identity::caller(&self.settings, trunk, request));
         }
         if self.settings.listener(flow.listener).profile == Profile::External {
             return Err(self.stranger(now, flow, answer));
         }
-        // What the phone says of itself counts for nothing: the number and name are the proven user's.
+        // What the phone says of itself counts for nothing: the number and name are the proven user's, who may withhold them.
         let extension = self.authenticate(now, request, flow, "INVITE", answer)?;
-        let name = self.settings.users.get(&extension).map(|user| user.name.clone());
-        Ok(Caller {
-            party: Party::User(extension.clone()),
-            number: Number::Extension(extension.into()),
-            name,
-        })
+        Ok(identity::user(&self.settings, extension, request))
     }
 
     /// The carriers' door stays shut.
@@ -330,7 +318,7 @@ impl Switch {
         let dialled = dialled.ok_or(No::of(404, "no number"))?;
         let plan = match self.replacing(&caller.party, request)? {
             Some(feature) => self.plan_of(feature, &dialled),
-            None => self.way(now, &caller.party, &caller.number, &dialled)?,
+            None => self.way(now, &caller.party, caller.routed(), &dialled)?,
         };
         if let Target::Feature(Feature::Park(_)) = plan.target {
             return Err(No::of(403, "only a call that is transferred can be parked"));

@@ -23,6 +23,7 @@ use crate::wire::sip::message::Status;
 use crate::wire::sip::timer;
 use crate::wire::sip::uri::{Host, Uri};
 
+pub use super::identity::Identity;
 pub use super::trunk::rate::Rate;
 pub use certificates::{Certificates, KeyPair, Peer, Proof};
 pub use group::{Group, Strategy};
@@ -252,6 +253,10 @@ pub struct Trunk {
     pub transfers: bool,
     /// What its answer means that names somebody else (3xx).
     pub redirects: Redirects,
+    /// Whether it is in our circle of trust (RFC 3324): what it asserts is believed, and it withholds what is to be withheld.
+    pub trusted: bool,
+    /// Where it is told who calls.
+    pub identity: Identity,
 }
 
 /// An address or network that a trunk calls from.
@@ -316,6 +321,12 @@ impl Gateway {
         let domain = self.domain.as_deref().and_then(Host::read);
         let is_it = |host: &Host| uri.host() == Some(host);
         domain.as_ref().is_some_and(is_it) || is_it(&self.place.host)
+    }
+
+    /// What it knows us by: what is registered, else the name of the credentials.
+    pub fn account(&self) -> Option<&str> {
+        let registered = self.register.as_ref().map(|register| register.user.reveal().as_str());
+        registered.or(self.credentials.as_ref().map(|known_by| known_by.user.as_str()))
     }
 
     /// The address of somebody at this gateway; without a user, its own.

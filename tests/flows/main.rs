@@ -45,6 +45,7 @@ mod forwarding;
 mod gateways;
 mod groups;
 mod holds;
+mod identities;
 mod lab;
 mod offers;
 mod outward;

@@ -7,6 +7,7 @@ use super::course::MAX_BREADTH;
 use super::desk::Desk;
 use super::leg::{Leg, LegId, Party};
 use super::{Call, Offer, Stage, TIMER_C};
+use crate::switch::identity;
 use crate::switch::registrar::Registrar;
 use crate::wire::flow::Flow;
 use crate::wire::sip::dialog::Dialog;
@@ -35,11 +36,7 @@ impl Call {
     /// Rings every phone of these users, each once, as many as may be; `false` if there is none.
     pub(super) fn ring_phones(&mut self, desk: &mut Desk<'_>, users: &[String]) -> bool {
         let domain = &desk.settings.domain;
-        let from = Uri::at_domain(self.caller.number.as_str(), domain);
-        let from = match &self.caller.name {
-            Some(name) => Address::named(name.reveal(), from),
-            None => Address::new(from),
-        };
+        let from = identity::to_phone(desk.settings, &self.caller);
         let mut phones: Vec<(&String, Vec<Aim>)> = Vec::new();
         for user in users {
             for mut aims in self::phones(desk.registrar, user) {

@@ -6,6 +6,7 @@ use super::desk::{Desk, News};
 use super::fork::{Aim, outward};
 use super::leg::{LegId, Party};
 use super::{Call, Stage};
+use crate::switch::identity::{self, Presentation};
 use crate::switch::number::Number;
 use crate::switch::routing::Way;
 use crate::switch::trunk::rate::Direction;
@@ -102,19 +103,29 @@ impl Call {
         };
         let number_of = |user: &str| settings.users.get(user)?.caller_id.as_ref();
         // Whoever transfers a call there calls with their own number, and not with that of somebody outside.
-        let own = match self.transfer.as_ref().map_or(&self.caller.party, |transfer| &transfer.by) {
+        let by = self.transfer.as_ref().map(|transfer| &transfer.by);
+        let own = match by.unwrap_or(&self.caller.party) {
             Party::User(user) => number_of(user),
-            Party::Trunk(_) => (!self.caller.number.is_anonymous()).then_some(&self.caller.number),
+            Party::Trunk(_) => Some(self.caller.known()).filter(|number| !number.is_anonymous()),
+        };
+        let presentation = match by {
+            Some(Party::User(_)) => Presentation::Shown,
+            // Whoever is in need is to be found.
+            _ if self.plan.emergency => Presentation::Shown,
+            Some(Party::Trunk(_)) | None => self.caller.presentation(),
         };
         // Whoever sends the call on answers for it.
         let diverter = self.course.last().and_then(|last| number_of(&last.user));
-        let written = |number: Option<&Number>| {
-            let number = number.or(gateway.caller_id.as_ref()).unwrap_or(&Number::Anonymous);
+        let line = gateway.caller_id.as_ref().unwrap_or(&Number::Anonymous);
+        let number = own.or(diverter).unwrap_or(line);
+        let (from, asserted) = identity::to_carrier(trunk, gateway, number, presentation);
+        let target = gateway.uri(Some(&out.way.number));
+        let shown = |user: &str| {
+            let number = number_of(user).unwrap_or(line);
             gateway.uri(Some(&trunk.numbering.write(number)))
         };
-        let from = Address::new(written(own.or(diverter)));
-        let target = gateway.uri(Some(&out.way.number));
-        let more = self.course.headers(&target, |user| written(number_of(user)));
+        let mut more = self.course.headers(&target, shown);
+        more.extend(asserted);
         let party = Party::Trunk(name.to_owned());
         (out.has_place, out.until) = (false, None);
         let to = Address::new(target.clone());

@@ -2,6 +2,7 @@
 //! tags, Contact and media.
 
 mod asking;
+mod caller;
 mod course;
 pub(super) mod desk;
 mod diverting;
@@ -22,6 +23,7 @@ mod transfer;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+pub(super) use caller::Caller;
 use course::Course;
 use desk::{Desk, News};
 pub(super) use diverting::Elsewhere;
@@ -37,7 +39,6 @@ use super::consent::Question;
 use super::control::CallRow;
 use super::journal::{CallDirection, CallId, Cdr, Entry};
 use super::log::Fact;
-use super::number::Number;
 use super::recording::Recording;
 use super::routing::{Feature, Plan, Target, Way};
 use super::settings::{DONE, MUSIC, Prompt, RINGBACK};
@@ -73,16 +74,6 @@ impl Hops {
 const OVERLOADED: Status = Status::of(503);
 /// To the phones that rang in vain (RFC 3326).
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
-
-/// Who calls, proven by digest or by source address.
-#[derive(Clone, Debug)]
-pub(super) struct Caller {
-    pub(super) party: Party,
-    /// The number to show.
-    pub(super) number: Number,
-    /// The name to show.
-    pub(super) name: Option<Redacted<String>>,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -192,7 +183,7 @@ impl Call {
                     Target::User(_) | Target::Queue(_) | Target::Group(_) | Target::Feature(_),
                 ) => CallDirection::Internal,
             },
-            from: Redacted::new(caller.number.as_str().to_owned()),
+            from: Redacted::new(caller.known().as_str().to_owned()),
             to: Redacted::new(plan.number.as_str().to_owned()),
             trunk,
             route: Some(plan.route.clone()),

@@ -335,10 +335,13 @@ impl Call {
             _ if leg.id == LegId(0) => self.caller.clone(),
             Party::User(user) => Caller {
                 number: Number::Extension(user.as_str().into()),
+                kept: None,
                 name: settings.users.get(user).map(|user| user.name.clone()),
                 party,
             },
-            Party::Trunk(_) => Caller { number: self.plan.number.clone(), name: None, party },
+            Party::Trunk(_) => {
+                Caller { number: self.plan.number.clone(), kept: None, name: None, party }
+            }
         }
     }
 
