@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tonspur::redacted::Redacted;
 use tonspur::switch::control::AgentChange;
+use tonspur::switch::forwarding::{Occasion, target};
 use tonspur::switch::journal::{ConsentAnswer, Entry};
-use tonspur::switch::settings::{Park, Register, Settings};
+use tonspur::switch::settings::{Destination, Group, Park, Register, Settings, Strategy};
 use tonspur::wire::sip::locating::Kind;
 
 use crate::lab::outside::{Mood, a, srv};
@@ -98,6 +99,31 @@ struct Called {
     since: Option<Duration>,
 }
 
+/// Everybody is somewhere else: colleagues forward to each other and outside, and a number rings all of them.
+fn elsewhere(settings: &mut Settings, seed: u64) {
+    let forwards = [
+        ("201", Occasion::NoAnswer, "202"),
+        ("201", Occasion::Busy, "203"),
+        ("202", Occasion::Busy, "0301234567"),
+        ("202", Occasion::Unregistered, "0301234567"),
+        ("203", Occasion::NoAnswer, "201"),
+    ];
+    for (user, occasion, number) in forwards {
+        let user = settings.users.get_mut(user).expect("a user");
+        user.forward.to.insert(occasion, target(number).expect("a number"));
+        user.forward.after = Some(secs(4));
+    }
+    let strategy = if seed.is_multiple_of(2) { Strategy::Parallel } else { Strategy::InTurn };
+    let members = ["201", "202", "203"].map(str::to_owned).into();
+    let then = Some(Destination::Queue("support".into()));
+    let name = String::from("all");
+    let all = Group { name, extension: None, members, strategy, ring: secs(5), then };
+    settings.groups.insert("all".into(), all);
+    for route in settings.routes.iter_mut().filter(|route| route.name.starts_with("12-")) {
+        route.to = Destination::Group("all".into());
+    }
+}
+
 /// What somebody does at some time, by themselves.
 #[derive(Clone, Copy)]
 enum Act {
@@ -170,6 +196,9 @@ impl Story {
             let (extension, timeout) = ("700".into(), Duration::from_secs(12));
             settings.park = Some(Park { extension, slots: 701..=702, timeout });
             settings.queues.values_mut().for_each(|queue| queue.wait = PATIENCE);
+            if seed.is_multiple_of(3) {
+                elsewhere(settings, seed);
+            }
             if let Some(far) = &far {
                 far.set(settings);
             }
