@@ -200,6 +200,9 @@ impl Registrar {
             let (path, until) = (path.clone(), now.instant + life);
             self.insert(Bound { binding, contact, path, link: Link::Stands, until });
         }
+        for gone in self.make_room(aor, settings.registrar.contacts) {
+            outbox.store(unbound(gone));
+        }
         let mut response = self.of(aor).iter().fold(answer(Status::of(200)), |response, bound| {
             response.header(Name::Contact, bound.told(now.instant))
         });
@@ -241,7 +244,8 @@ impl Registrar {
         if changes.iter().any(|change| change.flow.is_some()) && binds.count() > 1 {
             return Err((Status::of(400), "one flow is registered at a time"));
         }
-        let kept = self.of(aor).iter().filter(|bound| {
+        // Who is lost takes nobody's place: `make_room`.
+        let kept = self.reachable(aor).filter(|bound| {
             !changes.iter().any(|change| bound.is(&change.contact, change.flow.as_ref()))
         });
         let mut bound: Vec<&Change> = Vec::with_capacity(changes.len());
@@ -283,7 +287,18 @@ impl Registrar {
         self.take(aor, |bound| bound.is(contact, flow))
     }
 
-    fn take(&mut self, aor: &str, is_it: impl Fn(&Bound) -> bool) -> Vec<Binding> {
+    /// Takes out the oldest of those who are lost while there are more than `most`, and gives them: a phone that has come back by a new
+    /// connection a few times is not kept out by what it left behind.
+    fn make_room(&mut self, aor: &str, most: usize) -> Vec<Binding> {
+        let mut over = self.of(aor).len().saturating_sub(most);
+        self.take(aor, |bound| {
+            let goes = over > 0 && bound.link == Link::Lost;
+            over -= usize::from(goes);
+            goes
+        })
+    }
+
+    fn take(&mut self, aor: &str, mut is_it: impl FnMut(&Bound) -> bool) -> Vec<Binding> {
         let Some(bindings) = self.bindings.get_mut(aor) else { return Vec::new() };
         let mut gone = Vec::new();
         for bound in bindings.extract_if(.., |bound| is_it(bound)) {

@@ -145,6 +145,30 @@ fn a_phone_whose_connection_is_cut_is_reached_again_once_it_has_a_new_one() {
 }
 
 #[test]
+fn a_phone_that_comes_back_again_and_again_is_not_kept_out_by_what_it_left_behind() {
+    let mut desk = Desk::new();
+    desk.answer("a", 1, &[DESK_PHONE], office::flow(0, PHONES[0]));
+    let over_tls = |desk: &mut Desk, time: u64| {
+        let port = 40_000 + time;
+        let contact = format!("Contact: <sip:1001@192.0.2.77:{port};transport=tls>");
+        let flow = tcp(time, &format!("192.0.2.77:{port}"));
+        let flow = Flow { transport: Transport::Tls, ..flow };
+        code(&desk.answer(&format!("b{time}"), 1, &[&contact], flow))
+    };
+    for time in 1..=9 {
+        assert_eq!(over_tls(&mut desk, time), 200, "time {time}");
+        assert!(desk.contacts().len() <= desk.settings.registrar.contacts);
+        assert_eq!(desk.registrar.reachable("1001").count(), 2, "it and the desk phone");
+        desk.registrar.closed(ConnectionId(time));
+    }
+    assert!(desk.journal().contains(&"- 1001 sip:1001@192.0.2.77:40001;transport=tls".to_owned()));
+    // Those who are there keep their places.
+    assert_eq!((over_tls(&mut desk, 10), over_tls(&mut desk, 11)), (200, 200));
+    assert_eq!(desk.registrar.reachable("1001").count(), 3);
+    assert_eq!((over_tls(&mut desk, 12), desk.contacts().len()), (403, 3));
+}
+
+#[test]
 fn a_phone_that_listens_at_its_contact_is_called_there_when_its_connection_is_gone() {
     let mut desk = Desk::new();
     let listens = "Contact: <sip:1001@10.0.0.50:5060;transport=tcp>";
