@@ -29,6 +29,7 @@ mod registration;
 mod retention;
 mod route;
 mod serve;
+mod subscription;
 mod trunk;
 mod user;
 
@@ -79,6 +80,9 @@ enum Command {
     /// Sources that are not answered, since they guessed passwords or flooded
     #[command(subcommand)]
     Block(block::Verb),
+    /// What phones have subscribed to: lamps, messages
+    #[command(subcommand)]
+    Subscription(subscription::Verb),
     /// Carriers
     #[command(subcommand)]
     Trunk(trunk::Verb),
@@ -131,6 +135,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Call(verb) => call::run(context, verb),
         Command::Registration(verb) => registration::run(context, verb),
+        Command::Subscription(verb) => subscription::run(context, verb),
         Command::Trunk(verb) => trunk::run(context, verb),
         Command::Certificate(verb) => certificate::run(context, verb),
         Command::Block(verb) => block::run(context, verb),

@@ -123,6 +123,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             prompts: BTreeMap::new(),
             language: node.language,
             registrar: node.registrar,
+            subscriptions: node.subscriptions,
             consent_wait: node.consent_wait,
             ring: node.ring,
             silence: node.silence,

@@ -13,7 +13,7 @@ use super::{forwarding, name, park};
 use crate::switch::dialing::Dialing;
 use crate::switch::forwarding::Code;
 use crate::switch::number::Country;
-use crate::switch::settings::{Dns, EarlyMedia, Language, Park, Registrar, Source};
+use crate::switch::settings::{Dns, EarlyMedia, Language, Park, Registrar, Source, Subscriptions};
 use crate::wire::address::is_host;
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::Algorithm;
@@ -39,6 +39,7 @@ pub(super) struct Node {
     pub(super) consent_wait: Duration,
     pub(super) retention_every: Duration,
     pub(super) registrar: Registrar,
+    pub(super) subscriptions: Subscriptions,
     pub(super) calls: usize,
     pub(super) ring: Duration,
     pub(super) session_timers: Option<Limits>,
@@ -74,6 +75,12 @@ impl Default for Node {
                 nonce_life: MINUTE,
                 digests: vec![Algorithm::Md5],
             },
+            subscriptions: Subscriptions {
+                shortest: MINUTE,
+                longest: HOUR,
+                per_user: 250,
+                in_all: 20_000,
+            },
             calls: 2_000,
             ring: MINUTE,
             session_timers: Some(Limits::DEFAULT),
@@ -101,6 +108,7 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
         rtp(&mut section, &mut node);
         consent_and_retention(&mut section, &mut node);
         registrar(&mut section, &mut node);
+        subscriptions(&mut section, &mut node);
         limits(&mut section, &mut node);
         session_timers(&mut section, &mut node);
         let words =
@@ -219,6 +227,23 @@ fn registrar(section: &mut Section<'_>, node: &mut Node) {
         registrar.wrong(line, "`registrar.longest` is shorter than `registrar.shortest`");
     }
     registrar.end();
+}
+
+fn subscriptions(section: &mut Section<'_>, node: &mut Node) {
+    let Some(mut subscriptions) = section.section("subscriptions") else { return };
+    let limits = &mut node.subscriptions;
+    // The longest is bounded by what a restart can leap over: see `Remembered` of the dialogs.
+    put(&mut limits.shortest, subscriptions.duration("shortest", SECOND..=HOUR).map(|at| at.value));
+    let longest = subscriptions.duration("longest", MINUTE..=2 * HOUR);
+    put(&mut limits.longest, longest.map(|at| at.value));
+    put(&mut limits.per_user, subscriptions.count("per_user", 1..=10_000).map(|at| at.value));
+    put(&mut limits.in_all, subscriptions.count("in_all", 1..=200_000).map(|at| at.value));
+    if limits.longest < limits.shortest {
+        let line = longest.map_or(subscriptions.line(), |at| at.line);
+        subscriptions
+            .wrong(line, "`subscriptions.longest` is shorter than `subscriptions.shortest`");
+    }
+    subscriptions.end();
 }
 
 fn limits(section: &mut Section<'_>, node: &mut Node) {

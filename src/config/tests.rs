@@ -12,7 +12,7 @@ use super::*;
 use crate::switch::dialing::Right;
 use crate::switch::number::Country;
 use crate::switch::settings::{
-    Caller, ConsentMode, Destination, EarlyMedia, NumberPattern, Profile,
+    Caller, ConsentMode, Destination, EarlyMedia, NumberPattern, Profile, Subscriptions, Watch,
 };
 use crate::wire::flow::Transport;
 use crate::wire::rtp::g711::Codec;
@@ -103,7 +103,8 @@ fn every_key_of_the_node_is_heard() {
                 retention = { every = \"10m\" }\nlimits = { calls = 100, ring = \"30s\" }\nearly_media = \"tone\"\n\
                 session_timers = { expires = \"10m\", min = \"2m\" }\n\
                 registrar = { shortest = \"2m\", longest = \"10m\", contacts = 2, nonce_life = \"30s\" }\n\
-                country = \"AT\"\nemergency = [\"112\", \"9112\"]\ndial = { rights = [\"internal\"], calls_per_hour = 7 }";
+                country = \"AT\"\nemergency = [\"112\", \"9112\"]\ndial = { rights = [\"internal\"], calls_per_hour = 7 }\n\
+                subscriptions = { shortest = \"2m\", longest = \"1h30m\", per_user = 20, in_all = 90 }";
     let loaded = loaded(&[("switch.toml", text)]);
     let settings = loaded.settings;
     assert_eq!((settings.domain.as_str(), settings.language.as_str()), ("pbx.example", "de"));
@@ -115,6 +116,8 @@ fn every_key_of_the_node_is_heard() {
     assert_eq!(seconds.map(|time| time.as_secs()), [60, 7, 600, 30]);
     assert_eq!((settings.calls, settings.registrar.contacts), (100, 2));
     assert_eq!(settings.registrar.longest, Duration::from_secs(600));
+    let Subscriptions { shortest, longest, per_user, in_all } = settings.subscriptions;
+    assert_eq!((shortest.as_secs(), longest.as_secs(), per_user, in_all), (120, 5_400, 20, 90));
     assert_eq!(settings.early_media, EarlyMedia::Tone);
     assert_eq!(
         (settings.country, settings.emergency),
@@ -301,7 +304,8 @@ fn an_address_behind_nat_is_advertised() {
 #[test]
 fn numbers_of_the_node_out_of_their_bounds_are_refused() {
     let text = "domain = \"a b\"\nlanguage = \"German\"\nworkers = 0\n[rtp]\nports = \"16384-16384\"\ncodecs = [\"PCMA\", \"G729\"]\n\
-                silence = \"1s\"\n[registrar]\nshortest = \"10m\"\nlongest = \"5m\"\n[limits]\ncalls = 1000000\n[dial]\nrights = [\"all\"]\ncountries = [\"DE\", \"Germany\"]\noff_hours = []";
+                silence = \"1s\"\n[registrar]\nshortest = \"10m\"\nlongest = \"5m\"\n[limits]\ncalls = 1000000\n[dial]\nrights = [\"all\"]\ncountries = [\"DE\", \"Germany\"]\noff_hours = []\n\
+                [subscriptions]\nshortest = \"1h\"\nlongest = \"1m\"\nper_user = 0";
     assert_eq!(
         errors(&[("-routes/80-out.toml", ""), ("switch.toml", text)]),
         [
@@ -316,6 +320,8 @@ fn numbers_of_the_node_out_of_their_bounds_are_refused() {
             "switch.toml:14: `dial.rights` has `internal`, `national`, `international`, `premium`, not `all`",
             "switch.toml:15: `dial.countries` is a country by its two letters such as `DE`, not `Germany`",
             "switch.toml:16: `dial.off_hours` needs `dial.hours`, the hours of business",
+            "switch.toml:19: `subscriptions.longest` is shorter than `subscriptions.shortest`",
+            "switch.toml:20: `subscriptions.per_user` is from 1 to 10000",
         ]
     );
     assert_eq!(
@@ -406,8 +412,15 @@ fn a_user_is_what_the_file_says_and_the_hash_is_for_our_domain() {
         [
             "users/201.toml: `realm` is missing: the `domain` that the password was set for",
             "users/201.toml:2: `caller_id` is a number of 3 to 15 digits, such as `+4930555010`",
-            "users/201.toml:3: unknown key `password`; known: `caller_id`, `dial`, `do_not_disturb`, `forward`, `ha1`, `name`, `pickup_group`, `realm`, `redirects`, `transport`",
+            "users/201.toml:3: unknown key `password`; known: `caller_id`, `dial`, `do_not_disturb`, `forward`, `ha1`, `name`, `pickup_group`, `realm`, `redirects`, `transport`, `watch`",
         ]
+    );
+    let watch = |word: &str| format!("watch = \"{word}\"");
+    let bob = |text: &str| loaded(&[("users/201.toml", text)]).settings.users["201"].watch;
+    assert_eq!((bob("name = \"Bob\""), bob(&watch("callers"))), (Watch::State, Watch::Callers));
+    assert_eq!(
+        errors(&[("users/201.toml", &watch("all"))]),
+        ["users/201.toml:1: `watch` is one of `nothing`, `state`, `callers`, not `all`"]
     );
 }
 

@@ -10,7 +10,7 @@ use super::node::Node;
 use super::{dialing, forwarding, name};
 use crate::redacted::Redacted;
 use crate::switch::number::Numbering;
-use crate::switch::settings::{Redirects, User};
+use crate::switch::settings::{Redirects, User, Watch};
 use crate::wire::flow::Transport;
 use crate::wire::sip::auth::Ha1;
 
@@ -30,6 +30,9 @@ pub(super) fn read(
         let transport = section.word("transport", &words).map(|at| at.value);
         let pickup_group =
             section.parsed("pickup_group", |group| name::check(group).map(|()| group.to_owned()));
+        let words =
+            [("nothing", Watch::Nothing), ("state", Watch::State), ("callers", Watch::Callers)];
+        let watch = section.word("watch", &words);
         let realm = section.text("realm");
         let ha1 = hashes(&mut section);
         let dialing = dialing::read(&mut section, folder, &node.dialing);
@@ -59,6 +62,7 @@ pub(super) fn read(
             pickup_group: pickup_group.map(|at| at.value),
             forward,
             redirects,
+            watch: watch.map_or(Watch::State, |at| at.value),
         };
         users.insert(extension.to_owned(), user);
     }

@@ -63,6 +63,23 @@ impl Received {
         self.start().strip_prefix("SIP/2.0 ").or(self.method()).unwrap_or("?")
     }
 
+    /// The same for a ladder: of a NOTIFY also the state of the subscription and of the dialogs it tells of.
+    pub fn rung(&self) -> String {
+        let mut words = vec![self.summary()];
+        if words == ["NOTIFY"] {
+            let (state, _) = self.header("Subscription-State").split_once(';').unwrap_or_default();
+            words.extend(self.states());
+            words.extend((state == "terminated").then_some("(last)"));
+        }
+        words.join(" ")
+    }
+
+    /// The states of the dialogs in its dialog-info, in order.
+    pub fn states(&self) -> Vec<&str> {
+        let states = self.body().split("<state>").skip(1);
+        states.filter_map(|rest| rest.split('<').next()).collect()
+    }
+
     /// Every value of a header, in the canonical form that the switch writes.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
@@ -105,7 +122,8 @@ impl Received {
             .to_owned()
     }
 
-    fn body(&self) -> &str {
+    /// What comes after the headers.
+    pub fn body(&self) -> &str {
         self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
     }
 

@@ -7,6 +7,7 @@ mod ladder;
 mod message;
 mod repeats;
 mod sound;
+mod subscription;
 mod transfer;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ pub use message::Received;
 use message::{Challenge, authorization};
 use repeats::{Key, Kind, Repeats};
 pub use sound::{Voice, linear, mu_law, tone_level};
+pub use subscription::Subscription;
 
 /// A packet to send.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,6 +81,9 @@ pub struct Phone {
     /// Their INVITE that has no final answer yet.
     ringing: Option<(Received, Instant)>,
     register: (String, u32),
+    subscriptions: Vec<Subscription>,
+    /// How it answers a NOTIFY of theirs; not at all if `None`.
+    notified: Option<u16>,
     outbox: VecDeque<Packet>,
     inbox: VecDeque<Received>,
     repeats: Repeats,
@@ -100,6 +105,8 @@ impl Phone {
             dialog: Dialog::default(),
             ringing: None,
             register: (String::new(), 0),
+            subscriptions: Vec::new(),
+            notified: Some(200),
             outbox: VecDeque::new(),
             inbox: VecDeque::new(),
             repeats: Repeats::default(),
@@ -501,7 +508,8 @@ impl Phone {
                 self.respond(now, request, 200, "OK", None);
                 self.voice.hang_up();
             }
-            Some("OPTIONS" | "INFO" | "UPDATE" | "PRACK" | "NOTIFY") if self.manners.polite => {
+            Some("NOTIFY") => self.notified(now, request),
+            Some("OPTIONS" | "INFO" | "UPDATE" | "PRACK") if self.manners.polite => {
                 self.respond(now, request, 200, "OK", None)
             }
             _ => {}
@@ -516,6 +524,7 @@ impl Phone {
                     self.send_register(now, 600, Some(&challenge));
                 }
             }
+            "SUBSCRIBE" => self.subscribed(now, response, status),
             "INVITE" if response.header("Call-ID") == self.dialog.call_id => {
                 if status > 100 && response.header("To").contains(";tag=") && status < 300 {
                     self.dialog.answered(response);

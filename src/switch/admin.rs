@@ -38,6 +38,9 @@ impl Switch {
                 Ok(_) => Reply::NotFound { what: format!("{source} is not blocked") },
                 Err(_) => Reply::Refused { why: format!("{source:?} is no address") },
             },
+            Request::SubscriptionList => {
+                Reply::Subscriptions { subscriptions: self.subscriptions.rows(now) }
+            }
             Request::TrunkList => {
                 Reply::Trunks { trunks: self.trunks.rows(now, &self.settings, None) }
             }
@@ -93,6 +96,7 @@ impl Switch {
                 if self.stopping == Stopping::No {
                     self.stopping = Stopping::Asked;
                     self.carriers(now, Trunks::leave);
+                    self.subscriptions.deactivate(now.instant);
                 }
                 for call in self.calls.keys().copied().collect::<Vec<_>>() {
                     self.with(now, call, |call, desk| {

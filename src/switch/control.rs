@@ -27,6 +27,8 @@ pub enum Request {
     },
     /// Every binding.
     RegistrationList,
+    /// Every subscription.
+    SubscriptionList,
     /// Every trunk and its calls.
     TrunkList,
     /// Whoever is not answered.
@@ -144,6 +146,11 @@ pub enum Reply {
     Blocks {
         /// By address.
         blocks: Vec<BlockRow>,
+    },
+    /// Subscriptions.
+    Subscriptions {
+        /// By who watches.
+        subscriptions: Vec<SubscriptionRow>,
     },
     /// Trunks.
     Trunks {
@@ -286,6 +293,18 @@ pub struct BlockRow {
     pub user: Option<String>,
     pub why: String,
     pub seconds: u64,
+}
+
+/// A subscription.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it; times are RFC 3339")]
+pub struct SubscriptionRow {
+    pub user: String,
+    pub event: String,
+    pub watched: String,
+    pub contact: String,
+    pub source: String,
+    pub expires: String,
 }
 
 /// A trunk.

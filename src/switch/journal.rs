@@ -4,6 +4,7 @@ use crate::media::{RecordingId, Sealed};
 use crate::redacted::Redacted;
 use crate::switch::forwarding::Change;
 use crate::switch::settings::ConsentMode;
+use crate::switch::subscriptions::Package;
 use crate::utc::Utc;
 use crate::wire::flow::Flow;
 use crate::wire::sip::dialog;
@@ -67,6 +68,13 @@ pub enum Entry {
     },
     /// It ended properly.
     DialogDown {
+        /// Our tag.
+        local_tag: String,
+    },
+    /// A subscription is new or refreshed; replaces the one of the same local tag.
+    SubscriptionUp(Box<Subscribed>),
+    /// It is over.
+    SubscriptionDown {
         /// Our tag.
         local_tag: String,
     },
@@ -157,6 +165,8 @@ impl Entry {
             | Entry::Call(_)
             | Entry::DialogUp { .. }
             | Entry::DialogDown { .. }
+            | Entry::SubscriptionUp(_)
+            | Entry::SubscriptionDown { .. }
             | Entry::Sealed { .. }
             | Entry::RecordingFailed { .. }
             | Entry::Purged { .. }
@@ -189,6 +199,25 @@ pub struct Binding {
     pub instance: Option<String>,
     /// and which flow (§4.2). 0: it has this one alone.
     pub reg_id: u32,
+}
+
+/// A phone's subscription.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subscribed {
+    /// Who watches: the extension.
+    pub user: String,
+    /// The event package.
+    pub package: Package,
+    /// The user or queue that is watched.
+    pub watched: String,
+    /// The `id` of the Event header.
+    pub id: Option<String>,
+    /// When it ends.
+    pub expires: Utc,
+    /// Our tag: the key.
+    pub local_tag: String,
+    /// What a NOTIFY needs.
+    pub dialog: dialog::Remembered,
 }
 
 /// What an agent says of themselves.
@@ -364,6 +393,8 @@ pub struct Memory {
     pub forwarding: Vec<(String, Change)>,
     /// Dialogs that were up when the switch died: each gets a BYE.
     pub dialogs: Vec<(CallId, String, dialog::Remembered)>,
+    /// Subscriptions, expired ones included.
+    pub subscriptions: Vec<Subscribed>,
     /// Purge orders that were not carried out.
     pub purges: Vec<(RecordingId, String, String)>,
     /// When retention last ran.

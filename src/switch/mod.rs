@@ -15,6 +15,7 @@ pub mod identity;
 pub mod journal;
 mod locator;
 pub mod log;
+mod news;
 pub mod number;
 #[cfg(test)]
 mod office;
@@ -28,6 +29,7 @@ mod registrar;
 pub mod retention;
 pub mod routing;
 pub mod settings;
+pub mod subscriptions;
 mod transfers;
 mod trunk;
 mod watch;
@@ -58,6 +60,7 @@ use queue::Queues;
 use registrar::Registrar;
 use retention::Retention;
 use settings::Settings;
+use subscriptions::Subscriptions;
 use trunk::{Means, Trunks};
 use watch::Watch;
 
@@ -150,6 +153,7 @@ pub struct Switch {
     queues: Queues,
     parking: Parking,
     retention: Retention,
+    subscriptions: Subscriptions,
     calls: BTreeMap<CallId, Call>,
     keys: Keys,
     news: Vec<News>,
@@ -200,6 +204,7 @@ impl Switch {
         let agents = Agents::new(now, &settings, &memory.agents);
         let retention =
             Retention::new(now, settings.retention_every, memory.retention_ran, memory.purges);
+        let subscriptions = Subscriptions::new(now, &settings, memory.subscriptions, &mut outbox);
         let farewells = farewells(now, &settings, memory.dialogs, &mut endpoint, &mut outbox);
         let trunks = Trunks::new(&mut Means {
             now,
@@ -224,6 +229,7 @@ impl Switch {
             queues: Queues::default(),
             parking: Parking::default(),
             retention,
+            subscriptions,
             calls: BTreeMap::new(),
             keys: Keys::default(),
             news: Vec::new(),
@@ -288,13 +294,14 @@ impl Switch {
             self.watch.deadline(),
             self.agents.deadline(),
             self.retention.deadline(),
+            self.subscriptions.deadline(),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
-    /// `Ok` if no call, transaction, dialog, media port or recording is open, no trunk's place taken and nobody at work; else what
+    /// `Ok` if no call, transaction, dialog, subscription, media port or recording is open, no trunk's place taken and nobody at work; else what
     /// is. For tests of leaks.
     pub fn at_rest(&self) -> Result<(), String> {
         let open = [
@@ -314,6 +321,7 @@ impl Switch {
             ("keys", usize::from(!self.keys.is_empty())),
             ("parked calls", self.parking.taken()),
             ("waiting callers", usize::from(!self.queues.is_empty())),
+            ("subscriptions", self.subscriptions.len()),
             ("retention work", usize::from(!self.retention.at_rest())),
         ];
         let left: Vec<String> = open
@@ -423,6 +431,10 @@ impl Switch {
             }
             self.tell(now);
             if self.lines == Lines::Settled {
+                let Switch { settings, subscriptions, endpoint, outbox, .. } = &mut *self;
+                if subscriptions.tell(now, settings, endpoint, outbox) {
+                    continue;
+                }
                 break;
             }
             let Switch { settings, registrar, forwarding, agents, queues, .. } = &*self;
@@ -484,8 +496,8 @@ impl Switch {
                     && response.cseq().method == Method::Invite
                 {
                     self.leave(now, client, &response, flow);
-                } else if is_final {
-                    self.farewell(client);
+                } else if let Some(status) = response.status().filter(|_| is_final) {
+                    self.concluded(now, client, status);
                     self.carriers(now, |trunks, means| trunks.response(means, client, &response));
                 }
             }
@@ -493,7 +505,7 @@ impl Switch {
                 if let Some((call, leg)) = self.keys.answered(client) {
                     self.with(now, call, |call, desk| call.failed(desk, leg, client, status));
                 } else {
-                    self.farewell(client);
+                    self.concluded(now, client, status);
                     self.carriers(now, |trunks, means| trunks.unanswered(means, client, status));
                 }
             }
@@ -524,36 +536,13 @@ impl Switch {
         self.endpoint.request(now.instant, dialog.flow(), bye);
     }
 
-    fn farewell(&mut self, client: ClientId) {
+    /// A request of no call's has its final answer, or will get none.
+    fn concluded(&mut self, now: Now, client: ClientId, status: Status) {
+        if self.subscriptions.answered(now, client, status, &mut self.outbox) {
+            return;
+        }
         if let Some(local_tag) = self.farewells.remove(&client) {
             self.outbox.store(Entry::DialogDown { local_tag });
-        }
-    }
-
-    fn tell(&mut self, now: Now) {
-        if !self.news.is_empty() {
-            self.lines = Lines::Changed;
-        }
-        for news in std::mem::take(&mut self.news) {
-            match news {
-                News::Engaged(user) => self.agents.engage(&user),
-                News::Disengaged(user) => self.agents.disengage(&user),
-                News::Arrived(call) => self.arrived(now, call),
-                News::Withdrawn(call) => self.ledger.withdrawn(now.instant, call),
-                News::TrunkFree(trunk) => self.trunks.give_back(&trunk),
-                News::Queued { queue, call } => self.queues.join(now.instant, &queue, call),
-                News::Unqueued { queue, call } => self.queues.leave(&queue, call),
-                News::Elsewhere { call, elsewhere } => self.divert(now, call, elsewhere),
-                News::Missed { queue, agent, call } => {
-                    self.agents.missed(now.instant, &agent, call);
-                    self.queues.missed(&queue, call);
-                }
-                News::Spared { agent, call } => self.agents.spared(&agent, call),
-                News::Talking { agent, call } => self.agents.talking(&agent, call),
-                News::Finished { agent, call, wrap_up } => {
-                    self.agents.wrap_up(now.instant, &agent, call, wrap_up)
-                }
-            }
         }
     }
 
@@ -616,6 +605,7 @@ impl Switch {
             news,
         };
         let done = act(call, &mut desk);
+        call.show(settings, self.subscriptions.lamps());
         call.tidy();
         for recording in call.recordings() {
             self.recordings.insert(recording, id);

@@ -10,7 +10,8 @@ use super::forwarding::Forwards;
 use super::number::{Country, Numbering};
 use super::settings::{
     Caller, Certificates, ConsentMode, Destination, EarlyMedia, Identity, Listener, NumberPattern,
-    Profile, Proof, Redirects, Registrar, Route, Rtp, Settings, Source, Trunk, User, When,
+    Profile, Proof, Redirects, Registrar, Route, Rtp, Settings, Source, Subscriptions, Trunk, User,
+    Watch, When,
 };
 use crate::redacted::Redacted;
 use crate::utc::Utc;
@@ -40,6 +41,7 @@ pub(super) fn settings() -> Settings {
             caller_id,
             transport: None,
             dialing,
+            watch: Watch::State,
             pickup_group: None,
             forward: Forwards::default(),
             redirects: Redirects::Follow,
@@ -116,6 +118,12 @@ pub(super) fn settings() -> Settings {
             contacts: 3,
             nonce_life: Duration::from_secs(60),
             digests: vec![Algorithm::Sha256, Algorithm::Md5],
+        },
+        subscriptions: Subscriptions {
+            shortest: Duration::from_secs(60),
+            longest: Duration::from_secs(3_600),
+            per_user: 4,
+            in_all: 6,
         },
         consent_wait: Duration::from_secs(5),
         ring: Duration::from_secs(60),

@@ -70,6 +70,11 @@ impl Queues {
         self.lines.get(queue).map_or(0, VecDeque::len)
     }
 
+    /// The calls in the line, in their order.
+    pub(super) fn waiting(&self, queue: &str) -> impl Iterator<Item = CallId> {
+        self.lines.get(queue).into_iter().flatten().map(|caller| caller.call)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }

@@ -13,6 +13,7 @@ use super::log::Fact;
 use super::number::{self, Number};
 use super::routing::{self, Asked, Feature, Plan, Target};
 use super::settings::{self, Profile, Settings};
+use super::subscriptions::ALLOW_EVENTS;
 use super::trunk::Trunks;
 use super::trunk::rate::Direction;
 use super::{Now, Stopping, Switch};
@@ -29,7 +30,7 @@ use crate::wire::sip::uri::{Scheme, Uri};
 const WARNING: u16 = 399;
 
 /// Makes an answer to the request in hand.
-type Answer<'a> = &'a dyn Fn(Status) -> Outgoing;
+pub(super) type Answer<'a> = &'a dyn Fn(Status) -> Outgoing;
 
 impl Switch {
     /// A request in a transaction of its own; whatever it is, it is answered.
@@ -46,8 +47,12 @@ impl Switch {
                     });
                 }
                 None => {
-                    let gone = Outgoing::response(Status::of(481), &request, None);
-                    self.dismiss(now, server, &request, flow, gone);
+                    let subscribed = match request.method() {
+                        Some(Method::Subscribe) => self.resubscribe(now, &request, flow),
+                        _ => None,
+                    };
+                    let gone = || Err(Outgoing::response(Status::of(481), &request, None));
+                    self.reply(now, server, &request, flow, subscribed.unwrap_or_else(gone));
                 }
             };
         }
@@ -72,6 +77,7 @@ impl Switch {
                 Err(response) => Err(response),
             },
             Some(Method::Register) => self.register(now, &request, flow, &answer),
+            Some(Method::Subscribe) => self.subscribe(now, server, &request, flow, &answer),
             Some(Method::Options) => Err(self.options(&answer)),
             Some(Method::Bye | Method::Info | Method::Update | Method::Prack) => {
                 Err(answer(Status::of(481)))
@@ -79,7 +85,6 @@ impl Switch {
             Some(
                 Method::Ack
                 | Method::Cancel
-                | Method::Subscribe
                 | Method::Notify
                 | Method::Refer
                 | Method::Message
@@ -88,10 +93,21 @@ impl Switch {
             )
             | None => Err(answer(Status::of(405)).header(Name::Allow, ALLOW)),
         };
+        self.reply(now, server, &request, flow, answered);
+    }
+
+    /// `Err`: whoever has proven nothing gets one packet for one packet, and no memory of ours.
+    fn reply(
+        &mut self,
+        now: Now,
+        server: ServerId,
+        request: &Message,
+        flow: Flow,
+        answered: Result<Outgoing, Outgoing>,
+    ) {
         match answered {
             Ok(response) => self.endpoint.respond(now.instant, server, response),
-            // Whoever has proven nothing gets one packet for one packet, and no memory of ours.
-            Err(response) => self.dismiss(now, server, &request, flow, response),
+            Err(response) => self.dismiss(now, server, request, flow, response),
         }
     }
 
@@ -108,7 +124,7 @@ impl Switch {
     // ---- proof ----
 
     /// The user whose credentials the request carries; else the answer that asks for them, or refuses.
-    fn authenticate(
+    pub(super) fn authenticate(
         &mut self,
         now: Now,
         request: &Message,
@@ -204,7 +220,7 @@ impl Switch {
     }
 
     /// The carriers' door stays shut.
-    fn stranger(&mut self, now: Now, flow: Flow, answer: Answer<'_>) -> Outgoing {
+    pub(super) fn stranger(&mut self, now: Now, flow: Flow, answer: Answer<'_>) -> Outgoing {
         let fact = Fact::StrangerRefused { source: flow.remote };
         self.watch.tell(now.instant, flow.remote.ip(), fact, &mut self.outbox);
         answer(Status::of(403))
@@ -472,12 +488,13 @@ fn is_sips(request: &Message) -> bool {
     request.uri().is_some_and(Uri::is_sips)
 }
 
-/// An answer to OPTIONS, with what we can do (RFC 3261 §11.2).
+/// An answer to OPTIONS, with what we can do (RFC 3261 §11.2). It says no Accept-Encoding, since its absence means the same (§20.2) and
+/// no stranger gets twice what they sent.
 pub(super) fn capable(answer: Outgoing, settings: &Settings) -> Outgoing {
     answer
         .header(Name::Allow, ALLOW)
+        .header(Name::AllowEvents, ALLOW_EVENTS)
         .header(Name::Accept, "application/sdp")
-        .header(Name::AcceptEncoding, "identity")
         .header(Name::AcceptLanguage, &settings.language)
         .header(Name::Supported, SUPPORTED)
 }

@@ -452,6 +452,8 @@ impl Retention {
             | Entry::Call(_)
             | Entry::DialogUp { .. }
             | Entry::DialogDown { .. }
+            | Entry::SubscriptionUp(_)
+            | Entry::SubscriptionDown { .. }
             | Entry::Armed(_)
             | Entry::Sealed { .. }
             | Entry::RecordingFailed { .. }

@@ -14,7 +14,7 @@ use super::number::{Country, Number, Numbering};
 pub use super::pattern::NumberPattern;
 use crate::media::PromptId;
 use crate::redacted::Redacted;
-use crate::wire::flow::{ListenerId, PeerId, Transport};
+use crate::wire::flow::{Flow, ListenerId, PeerId, Transport};
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::{Algorithm, Ha1};
 use crate::wire::sip::dialog::Reach;
@@ -71,6 +71,8 @@ pub struct Settings {
     pub language: Language,
     /// Registrations: shortest and longest life, contacts per AOR.
     pub registrar: Registrar,
+    /// Subscriptions: shortest and longest life, how many.
+    pub subscriptions: Subscriptions,
     /// How long the caller has to press a key after the consent prompt.
     pub consent_wait: Duration,
     /// An extension rings at most so long.
@@ -189,6 +191,8 @@ pub struct User {
     pub forward: Forwards,
     /// What a phone's answer means that names somebody else (3xx).
     pub redirects: Redirects,
+    /// What the lamps of their phones show of others.
+    pub watch: Watch,
 }
 
 /// What becomes of a call whose called side names somebody else (RFC 3261 §21.3).
@@ -198,6 +202,17 @@ pub enum Redirects {
     Refuse,
     /// It goes where they say, if that is a number of ours, or one that whoever causes the call may dial.
     Follow,
+}
+
+/// What somebody's lamps show of other users and of queues: who talks to whom is not everybody's business (RFC 4235 §6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watch {
+    /// They stay dark: only their own line may be watched.
+    Nothing,
+    /// Whether it rings or talks there.
+    State,
+    /// And with whom, and what a phone needs to pick the call up.
+    Callers,
 }
 
 /// Somebody who takes calls from queues.
@@ -496,6 +511,19 @@ pub struct Registrar {
     pub digests: Vec<Algorithm>,
 }
 
+/// Limits of subscriptions (RFC 6665).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subscriptions {
+    /// Shorter ones get 423; never above an hour (RFC 6665 §4.2.1.1).
+    pub shortest: Duration,
+    /// Longer ones are shortened to this.
+    pub longest: Duration,
+    /// At once, of one user.
+    pub per_user: usize,
+    /// At once, of all.
+    pub in_all: usize,
+}
+
 impl Settings {
     /// What a user means by `text`, which is as [`super::number::said`] gives it: an emergency, an extension, a number outside.
     pub fn read(&self, text: &str) -> Number {
@@ -559,6 +587,17 @@ impl Settings {
     pub fn share_pickup(&self, one: &str, other: &str) -> bool {
         let group = |user: &str| self.users.get(user)?.pickup_group.as_ref();
         group(one).is_some() && group(one) == group(other)
+    }
+
+    /// Our Contact towards a flow.
+    pub(super) fn contact(&self, flow: Flow) -> Uri {
+        let contact = Uri::sip(Some("tonspur"), self.listener(flow.listener).advertise);
+        match flow.transport {
+            Transport::Udp => contact,
+            Transport::Tcp | Transport::Tls => {
+                contact.with_param("transport", flow.transport.word())
+            }
+        }
     }
 }
 

@@ -140,6 +140,8 @@ enum Act {
     Vanish,
     Break,
     Return,
+    Watch(&'static str),
+    Unwatch(&'static str),
 }
 
 /// A caller, and what they have let the switch know.
@@ -228,6 +230,7 @@ impl Story {
             story.comes_from_outside(number);
         }
         story.colleagues(&phones);
+        story.watchers(&phones);
         story.acts.sort_by_key(|(at, _, _)| *at);
         story
     }
@@ -313,6 +316,22 @@ impl Story {
             let (one, other) = (self.dice.pick(&DIRECTIONS), self.dice.pick(&DIRECTIONS));
             self.acts.push((at, caller.phone.clone(), Act::Direct(one)));
             self.acts.push((at, bob.clone(), Act::Direct(other)));
+        }
+    }
+
+    /// Lamps that agents watch, and leave again or not.
+    fn watchers(&mut self, phones: &[Party]) {
+        for phone in &phones[2..] {
+            let dice = &mut self.dice;
+            for name in ["201", "202", "support"] {
+                let (begins, lasts) = (dice.between(0, 20_000), dice.between(0, 20_000));
+                if dice.percent(30) {
+                    self.acts.push((begins, phone.clone(), Act::Watch(name)));
+                    if dice.percent(30) {
+                        self.acts.push((begins + lasts, phone.clone(), Act::Unwatch(name)));
+                    }
+                }
+            }
         }
     }
 
@@ -486,7 +505,7 @@ fn acted(lab: &Lab, phone: &Party, act: Act) {
         | Act::Transfer(_)
         | Act::PressByInfo(_) => true,
         Act::Call(_) | Act::Cancel | Act::HangUp | Act::Press(_) => false,
-        Act::Vanish | Act::Break | Act::Return => false,
+        Act::Vanish | Act::Break | Act::Return | Act::Watch(_) | Act::Unwatch(_) => false,
     };
     if in_call && !phone.is_in_a_call() {
         return;
@@ -512,6 +531,8 @@ fn acted(lab: &Lab, phone: &Party, act: Act) {
         Act::Transfer(number) => _ = phone.refers(number),
         Act::Vanish => _ = phone.vanishes(),
         Act::Break => lab.tells_of("bob", AgentChange::Break),
+        Act::Watch(name) => _ = phone.asks_to_watch("dialog", name, 600),
+        Act::Unwatch(name) => _ = phone.resubscribes(name, 0),
         Act::Return => lab.tells_of("bob", AgentChange::Available),
     }
 }
@@ -532,6 +553,7 @@ struct Tally {
     cut_off: usize,
     acknowledged: usize,
     transferred: usize,
+    watched: usize,
 }
 
 impl Tally {
@@ -555,8 +577,12 @@ impl Tally {
             self.cut_off += usize::from(cdr.end_cause.as_deref() == Some("interrupted"));
         }
         for entry in lab.entries() {
-            if let Entry::Sealed { sealed, .. } = entry {
-                self.held += usize::from(!sealed.silences.is_empty());
+            match entry {
+                Entry::Sealed { sealed, .. } => {
+                    self.held += usize::from(!sealed.silences.is_empty())
+                }
+                Entry::SubscriptionUp(_) => self.watched += 1,
+                _ => {}
             }
         }
     }
@@ -572,7 +598,7 @@ fn storms(part: usize) {
     }
     let Tally { calls, bridged, recorded, refused, cancelled, .. } = tally;
     let Tally { declined, silent, outbound, held, deaths, cut_off, acknowledged, .. } = tally;
-    let Tally { transferred, .. } = tally;
+    let Tally { transferred, watched, .. } = tally;
     let counts = [
         recorded,
         refused,
@@ -585,6 +611,7 @@ fn storms(part: usize) {
         cut_off,
         acknowledged,
         transferred,
+        watched,
     ];
     assert!(calls >= 300 && bridged >= 100, "{tally:?}");
     assert!(counts.iter().all(|count| *count >= 5), "{tally:?}");

@@ -148,7 +148,7 @@ impl Door {
     pub(crate) fn proof(&self, challenge: &str, method: &str, uri: &str) -> String {
         let challenge = challenge.split("X-To").next().unwrap_or_default();
         let challenge = Message::parse(challenge.as_bytes()).expect("a challenge");
-        let method = if method == "REGISTER" { Method::Register } else { Method::Invite };
+        let method = Method::read(method.as_bytes()).expect("a method");
         let mut ids = Ids::new([9; 32]);
         let (_, value) =
             auth::answer(&challenge, &method, uri, "201", "bob and the bees", None, &mut ids)

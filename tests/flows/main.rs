@@ -30,6 +30,7 @@
 //! | session timers | `refreshes` |
 //! | messages that cross (RFC 5407), failed re-INVITEs (RFC 6141) | `races` |
 //! | trunk's server silent, refused, overloaded | `gateways::a_silent_server_is_given_up_for_the_next_and_tried_last_from_then_on` |
+//! | lamps (BLF) and messages (MWI) | `subscriptions`, `subscribing` |
 //! | anything, in bad weather | `chaos` |
 #![expect(clippy::disallowed_methods, reason = "virtual time begins at some instant")]
 
@@ -61,5 +62,7 @@ mod retention;
 mod rfc3665;
 mod rfc5359;
 mod strangers;
+mod subscribing;
+mod subscriptions;
 mod transfers;
 mod troubles;

@@ -13,7 +13,7 @@ use tonspur::switch::forwarding::Forwards;
 use tonspur::switch::journal::{Binding, Entry, Memory};
 use tonspur::switch::retention::Page;
 use tonspur::switch::settings::{
-    Caller, ConsentMode, Destination, NumberPattern, Profile, Route, Settings, User, When,
+    Caller, ConsentMode, Destination, NumberPattern, Profile, Route, Settings, User, Watch, When,
 };
 use tonspur::switch::{Input, Now, Output, Switch};
 use tonspur::utc::Utc;
@@ -100,6 +100,7 @@ impl Door {
                 ha1,
                 caller_id,
                 transport: None,
+                watch: Watch::State,
                 dialing,
                 pickup_group: None,
                 forward: Forwards::default(),

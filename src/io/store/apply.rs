@@ -6,7 +6,9 @@ use rusqlite::{Connection, params};
 
 use crate::media::{Samples, Sealed, Silence};
 use crate::switch::forwarding::Change;
-use crate::switch::journal::{Armed, Binding, CallDirection, CallId, Cdr, ConsentAnswer, Entry};
+use crate::switch::journal::{
+    Armed, Binding, CallDirection, CallId, Cdr, ConsentAnswer, Entry, Subscribed,
+};
 use crate::utc::Utc;
 use crate::wire::sip::dialog::Remembered;
 
@@ -33,6 +35,11 @@ pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
         Entry::DialogUp { call, local_tag, dialog } => dialog_up(rows, *call, local_tag, dialog),
         Entry::DialogDown { local_tag } => rows
             .prepare_cached("DELETE FROM dialogs WHERE local_tag = ?1")?
+            .execute([local_tag])
+            .map(drop),
+        Entry::SubscriptionUp(subscribed) => subscription_up(rows, subscribed),
+        Entry::SubscriptionDown { local_tag } => rows
+            .prepare_cached("DELETE FROM subscriptions WHERE local_tag = ?1")?
             .execute([local_tag])
             .map(drop),
         Entry::Armed(armed) => self::armed(rows, armed),
@@ -192,6 +199,34 @@ fn dialog_up(
         dialog.remote,
         dialog.target,
         // A header line has no line feed in it.
+        dialog.routes.join("\n"),
+        dialog.local_seq,
+        dialog.flow.listener.0,
+        dialog.flow.transport.word(),
+        dialog.flow.remote.to_string(),
+    ])
+    .map(drop)
+}
+
+fn subscription_up(rows: &Connection, subscribed: &Subscribed) -> rusqlite::Result<()> {
+    let Subscribed { user, package, watched, id, expires, local_tag, dialog } = subscribed;
+    rows.prepare_cached(
+        "INSERT OR REPLACE INTO subscriptions
+            (local_tag, user, package, watched, event_id, expires,
+             call_id, local, remote, target, routes, local_seq, listener, transport, flow_remote)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?
+    .execute(params![
+        local_tag,
+        user,
+        package.as_str(),
+        watched,
+        id,
+        micros(*expires),
+        dialog.call_id,
+        dialog.local,
+        dialog.remote,
+        dialog.target,
         dialog.routes.join("\n"),
         dialog.local_seq,
         dialog.flow.listener.0,

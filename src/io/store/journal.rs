@@ -408,6 +408,8 @@ fn announce(entry: &Entry) {
         | Entry::Call(_)
         | Entry::DialogUp { .. }
         | Entry::DialogDown { .. }
+        | Entry::SubscriptionUp(_)
+        | Entry::SubscriptionDown { .. }
         | Entry::Armed(_)
         | Entry::Sealed { .. } => {}
     }

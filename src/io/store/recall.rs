@@ -37,6 +37,11 @@ pub(super) fn memory(rows: &Connection) -> rusqlite::Result<Memory> {
         agents: all(rows, "SELECT agent, status FROM agents ORDER BY agent", rows::agent)?,
         forwarding: all(rows, "SELECT * FROM forwarding ORDER BY user, what", rows::forwarding)?,
         dialogs: all(rows, "SELECT * FROM dialogs ORDER BY local_tag", rows::dialog)?,
+        subscriptions: all(
+            rows,
+            "SELECT * FROM subscriptions ORDER BY local_tag",
+            rows::subscription,
+        )?,
         purges: all(
             rows,
             &format!(

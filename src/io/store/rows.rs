@@ -9,10 +9,11 @@ use crate::media::{Packets, RecordingId, Samples, Silence};
 use crate::redacted::Redacted;
 use crate::switch::forwarding::{Change, Occasion};
 use crate::switch::journal::{
-    AgentStatus, Binding, CallDirection, CallId, Cdr, ConsentAnswer, ConsentRecord,
+    AgentStatus, Binding, CallDirection, CallId, Cdr, ConsentAnswer, ConsentRecord, Subscribed,
 };
 use crate::switch::retention::Kept;
 use crate::switch::settings::ConsentMode;
+use crate::switch::subscriptions::Package;
 use crate::utc::Utc;
 use crate::wire::flow::{Flow, ListenerId, Transport};
 use crate::wire::sip::dialog::Remembered;
@@ -296,8 +297,24 @@ pub(super) fn forwarding(row: &Row<'_>) -> Result<(String, Change)> {
 }
 
 pub(super) fn dialog(row: &Row<'_>) -> Result<(CallId, String, Remembered)> {
+    Ok((call_id(row, "call")?, row.get("local_tag")?, remembered(row)?))
+}
+
+pub(super) fn subscription(row: &Row<'_>) -> Result<Subscribed> {
+    Ok(Subscribed {
+        user: row.get("user")?,
+        package: read(row, "package", Package::read)?,
+        watched: row.get("watched")?,
+        id: row.get("event_id")?,
+        expires: moment(row, "expires")?,
+        local_tag: row.get("local_tag")?,
+        dialog: remembered(row)?,
+    })
+}
+
+fn remembered(row: &Row<'_>) -> Result<Remembered> {
     let routes: String = row.get("routes")?;
-    let remembered = Remembered {
+    Ok(Remembered {
         call_id: row.get("call_id")?,
         local: row.get("local")?,
         remote: row.get("remote")?,
@@ -305,8 +322,7 @@ pub(super) fn dialog(row: &Row<'_>) -> Result<(CallId, String, Remembered)> {
         routes: routes.lines().map(str::to_owned).collect(),
         local_seq: row.get("local_seq")?,
         flow: flow(row, "flow_remote")?,
-    };
-    Ok((call_id(row, "call")?, row.get("local_tag")?, remembered))
+    })
 }
 
 pub(super) fn moment(row: &Row<'_>, column: &str) -> Result<Utc> {

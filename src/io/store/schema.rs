@@ -12,7 +12,7 @@ use super::error::Error;
 const APPLICATION: i64 = 0x5453_5052;
 
 /// The steps. One that has been released is never changed: add another.
-pub(super) const STEPS: &[&str] = &[FIRST, HEARD, FLOWS, TRANSFERRED, FORWARDING];
+pub(super) const STEPS: &[&str] = &[FIRST, HEARD, FLOWS, TRANSFERRED, FORWARDING, SUBSCRIBED];
 
 const FIRST: &str = "
 CREATE TABLE calls (
@@ -163,6 +163,27 @@ CREATE TABLE forwarding (
     after_us INTEGER,
     at INTEGER NOT NULL,
     PRIMARY KEY (user, what)
+) WITHOUT ROWID;
+";
+
+/// What phones have subscribed to.
+const SUBSCRIBED: &str = "
+CREATE TABLE subscriptions (
+    local_tag TEXT NOT NULL PRIMARY KEY,
+    user TEXT NOT NULL,
+    package TEXT NOT NULL,
+    watched TEXT NOT NULL,
+    event_id TEXT,
+    expires INTEGER NOT NULL,
+    call_id TEXT NOT NULL,
+    local TEXT NOT NULL,
+    remote TEXT NOT NULL,
+    target TEXT NOT NULL,
+    routes TEXT NOT NULL,
+    local_seq INTEGER NOT NULL,
+    listener INTEGER NOT NULL,
+    transport TEXT NOT NULL,
+    flow_remote TEXT NOT NULL
 ) WITHOUT ROWID;
 ";
 

@@ -10,8 +10,10 @@ use super::*;
 use crate::media::{Packets, RecordingId, Samples, Sealed, Silence};
 use crate::switch::journal::{
     AgentStatus, Armed, Binding, CallDirection, CallId, Cdr, ConsentAnswer, ConsentRecord, EntryId,
+    Subscribed,
 };
 use crate::switch::settings::ConsentMode;
+use crate::switch::subscriptions::Package;
 use crate::wire::flow::{Flow, ListenerId, Transport};
 use crate::wire::sip::dialog::Remembered;
 

@@ -16,7 +16,7 @@ use crate::switch::registrar::Registrar;
 use crate::switch::settings::Settings;
 use crate::switch::trunk::{Attempt, Trunks};
 use crate::utc::Utc;
-use crate::wire::flow::{Flow, Transport};
+use crate::wire::flow::Flow;
 use crate::wire::sip::auth;
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::endpoint::{ClientId, Endpoint, ServerId};
@@ -163,6 +163,8 @@ pub(crate) enum News {
     Engaged(String),
     /// It ended.
     Disengaged(String),
+    /// A leg of this user's goes on under another key.
+    Moved { user: String, from: (CallId, LegId) },
     /// A call came in that takes part in another one: a pickup, or somebody who fetches a parked one.
     Arrived(CallId),
     /// Nobody talked to whom the call was transferred.
@@ -209,13 +211,7 @@ impl Desk<'_> {
 
     /// Our Contact towards a flow.
     pub(super) fn contact(&self, flow: Flow) -> Uri {
-        let contact = Uri::sip(Some("tonspur"), self.settings.listener(flow.listener).advertise);
-        match flow.transport {
-            Transport::Udp => contact,
-            Transport::Tcp | Transport::Tls => {
-                contact.with_param("transport", flow.transport.word())
-            }
-        }
+        self.settings.contact(flow)
     }
 
     /// Sends a request of a leg's, whose responses will find it.

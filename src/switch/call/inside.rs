@@ -4,6 +4,7 @@ use super::desk::Desk;
 use super::ending::cause;
 use super::{Call, LegId, Stage};
 use crate::switch::reception::capable;
+use crate::switch::subscriptions::{ALLOW_EVENTS, BAD_EVENT};
 use crate::wire::flow::Flow;
 use crate::wire::sip::endpoint::{ALLOW, ServerId};
 use crate::wire::sip::headers::Name;
@@ -56,11 +57,14 @@ impl Call {
                 ok()
             }
             Some(Method::Options) => capable(ok(), desk.settings),
+            // No dialog is shared (RFC 6665 §4.5.2): a subscription has one of its own.
+            Some(Method::Subscribe) => {
+                Outgoing::response(BAD_EVENT, request, None).header(Name::AllowEvents, ALLOW_EVENTS)
+            }
             Some(
                 Method::Ack
                 | Method::Cancel
                 | Method::Register
-                | Method::Subscribe
                 | Method::Notify
                 | Method::Refer
                 | Method::Message

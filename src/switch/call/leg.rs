@@ -8,6 +8,7 @@ mod early;
 mod ending;
 mod exchange;
 mod invited;
+mod phase;
 mod presence;
 mod refer;
 mod refresh;
@@ -19,6 +20,7 @@ use super::desk::{Desk, News};
 use crate::media::{Command, PortId, Remote};
 use crate::switch::journal::{CallId, Entry};
 use crate::switch::settings::Profile;
+use crate::switch::subscriptions::Phase;
 use crate::switch::trunk::Attempt;
 use crate::wire::flow::Flow;
 use crate::wire::sdp::negotiation::{Agreed, Direction, Session};
@@ -102,6 +104,10 @@ pub(super) struct Leg {
     patience: Option<Duration>,
     /// Whether it has one of its trunk's places.
     pub(super) has_place: bool,
+    /// It has rung there, or here.
+    rang: bool,
+    /// What lamps were shown last.
+    shown: Option<Phase>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -282,6 +288,8 @@ impl Leg {
             attempt: None,
             patience: None,
             has_place: true,
+            rang: false,
+            shown: None,
         }
     }
 

@@ -13,6 +13,7 @@ mod group;
 mod hold;
 mod inside;
 mod leg;
+mod lines;
 mod merging;
 mod parked;
 mod pickup;

@@ -47,14 +47,14 @@ impl Outgoing {
     }
 
     /// A response with Via, From, To, Call-ID and CSeq copied (RFC 3261 §8.2.6.2), byte for byte. `tag` goes to To if it has none
-    /// (and is not a 100). Record-Route is copied into 18x and 2xx of INVITE (RFC 3261 §12.1.1), Timestamp into a 100 (§8.2.6.1).
+    /// (and is not a 100). Record-Route is copied into 18x and 2xx of INVITE and SUBSCRIBE (RFC 3261 §12.1.1), Timestamp into a 100 (§8.2.6.1).
     pub fn response(status: Status, request: &Message, tag: Option<&str>) -> Outgoing {
         let mut response = Outgoing::status_line(status, status.reason());
         let tag = tag.filter(|_| request.to().tag().is_none() && status.code() != 100);
         response.copy(request.lexed(), tag);
         response.answered = Some((request.clone(), tag.map(Box::from)));
         let makes_dialog = (101..300).contains(&status.code());
-        if makes_dialog && request.method() == Some(&Method::Invite) {
+        if makes_dialog && matches!(request.method(), Some(Method::Invite | Method::Subscribe)) {
             request
                 .lines(Name::RecordRoute)
                 .for_each(|line| response.line(Name::RecordRoute, line));

@@ -92,7 +92,7 @@ impl World {
         let refused = self.refuses(transmit.flow);
         let parcel = Parcel { from, to, bytes: transmit.bytes };
         let arrives = !refused && self.network.send(self.now, parcel);
-        self.ladder.note(self.now - self.start, "tonspur", &name, message.summary(), !arrives);
+        self.ladder.note(self.now - self.start, "tonspur", &name, &message.rung(), !arrives);
     }
 
     /// Carries out a command; the answer to an `Open` is the server's at once, everything else comes as an event.

@@ -153,6 +153,11 @@ impl World {
         let key = |row: RegistrationRow| (row.aor, row.contact);
         let found: BTreeSet<_> = registrations.into_iter().map(key).collect();
         assert_eq!(found, expected, "bindings survive a restart");
+        let Reply::Subscriptions { subscriptions } = self.ask(Request::SubscriptionList) else {
+            panic!("subscriptions")
+        };
+        let lasting = memory.subscriptions.iter().filter(|one| one.expires > now);
+        assert_eq!(subscriptions.len(), lasting.count(), "subscriptions survive a restart");
         let Reply::Agents { agents } = self.ask(Request::AgentList) else { panic!("agents") };
         for (name, status) in &memory.agents {
             let row = agents.iter().find(|row| row.agent == *name).expect("a known agent");

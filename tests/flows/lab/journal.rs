@@ -203,6 +203,7 @@ impl Journal {
         let mut agents = BTreeMap::new();
         let mut forwarding = BTreeMap::new();
         let mut dialogs = BTreeMap::new();
+        let mut subscriptions = BTreeMap::new();
         for entry in &self.committed {
             match entry {
                 Entry::Bound(binding) => {
@@ -228,6 +229,10 @@ impl Journal {
                 Entry::DialogDown { local_tag } => {
                     dialogs.remove(local_tag);
                 }
+                Entry::SubscriptionUp(subscribed) => {
+                    subscriptions.insert(subscribed.local_tag.clone(), (**subscribed).clone());
+                }
+                Entry::SubscriptionDown { local_tag } => drop(subscriptions.remove(local_tag)),
                 Entry::RetentionRan { at, .. } => memory.retention_ran = Some(*at),
                 _ => {}
             }
@@ -236,6 +241,7 @@ impl Journal {
         memory.agents = agents.into_iter().collect();
         memory.forwarding =
             forwarding.into_iter().map(|((user, _), change)| (user, change)).collect();
+        memory.subscriptions = subscriptions.into_values().collect();
         memory.dialogs = dialogs.into_values().collect();
         memory.purges = (self.rows().into_iter())
             .filter_map(|(id, row)| match (row.purge, row.armed) {

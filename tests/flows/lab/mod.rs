@@ -257,6 +257,11 @@ impl Lab {
         self.world.borrow_mut().live_on();
     }
 
+    /// Somebody edits the profiles: the next start reads them.
+    pub(crate) fn changes(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.world.borrow_mut().settings);
+    }
+
     /// From now on this does not work.
     pub(crate) fn fails(&self, trouble: Trouble) {
         self.world.borrow_mut().fail(trouble);

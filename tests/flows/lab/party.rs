@@ -214,6 +214,40 @@ impl Party {
         self
     }
 
+    /// Subscribes, and is granted it.
+    pub(crate) fn subscribes(&self, event: &str, name: &str, expires: u64) -> &Party {
+        self.asks_to_watch(event, name, expires).expects("401 Unauthorized").expects("200 OK")
+    }
+
+    /// Subscribes, whatever becomes of it.
+    pub(crate) fn asks_to_watch(&self, event: &str, name: &str, expires: u64) -> &Party {
+        self.acts(|phone, now| phone.subscribe(now, event, name, expires))
+    }
+
+    /// Subscribes again in the dialog of the last subscription of that name; zero ends it.
+    pub(crate) fn resubscribes(&self, name: &str, expires: u64) -> &Party {
+        self.acts(|phone, now| phone.resubscribe(now, name, expires))
+    }
+
+    /// Answers every NOTIFY so from now on, or none.
+    pub(crate) fn answers_notify(&self, status: Option<u16>) -> &Party {
+        self.acts(|phone, _| phone.answer_notify(status))
+    }
+
+    /// As after a power cut.
+    pub(crate) fn forgets_subscriptions(&self) -> &Party {
+        self.acts(|phone, _| phone.forget_subscriptions())
+    }
+
+    /// The states of the dialogs that its lamp of that name shows, by what it was told last.
+    pub(crate) fn lamp(&self, name: &str) -> Vec<String> {
+        let world = self.world.borrow();
+        let all = world.phones[self.place].1.subscriptions();
+        let told = all.iter().rfind(|one| one.name == name).and_then(|one| one.told.as_ref());
+        let states = told.expect("it was told").states().into_iter();
+        states.filter(|state| *state != "terminated").map(str::to_owned).collect()
+    }
+
     pub(crate) fn invites(&self, number: &str) -> &Party {
         self.acts(|phone, now| phone.invite(now, number))
     }
@@ -264,6 +298,13 @@ impl Party {
             );
         }
         found.expect("it came")
+    }
+
+    /// The oldest message that has come and begins so; what else came before it is gone.
+    pub(crate) fn has(&self, what: &str) -> Option<Received> {
+        let mut world = self.world.borrow_mut();
+        let phone = &mut world.phones[self.place].1;
+        std::iter::from_fn(|| phone.take()).find(|message| message.summary().starts_with(what))
     }
 
     /// Nothing that begins so comes within `span`.

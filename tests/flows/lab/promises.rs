@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tonspur::phone::Received;
 use tonspur::switch::control::Request;
 use tonspur::switch::journal::{Armed, Cdr, ConsentAnswer, ConsentRecord, Entry};
 use tonspur::switch::settings::ConsentMode;
@@ -12,6 +13,9 @@ use super::world::World;
 
 /// Every timer of a call has run out by then: 64 T1 twice, and an agent's notes.
 const TIMERS: Duration = Duration::from_secs(80);
+
+/// No subscription is longer.
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 impl World {
     /// Lets every timer run out; nothing may be left of any call, and every promise must be kept.
@@ -23,7 +27,11 @@ impl World {
             self.tell(Request::Stop);
         }
         self.advance(TIMERS);
-        let mut broken = Vec::new();
+        let mut broken = self.burning_lamps();
+        if self.phones.iter().any(|(_, phone)| !phone.subscriptions().is_empty()) {
+            // By then the last of them is over, and so is its last NOTIFY.
+            self.advance(LONGEST + TIMERS);
+        }
         if let Err(open) = self.switch.at_rest() {
             broken.push(format!("left behind: {open}"));
         }
@@ -88,6 +96,26 @@ impl World {
             };
             if !well {
                 broken.push(format!("{id}: never sealed, or without saying so"));
+            }
+        }
+        broken
+    }
+
+    /// When all calls are over, no lamp shows one, on any phone whose subscription the switch knows.
+    fn burning_lamps(&self) -> Vec<String> {
+        let known = self.journal.memory().subscriptions;
+        let mut broken = Vec::new();
+        for (name, phone) in &self.phones {
+            for one in phone.subscriptions() {
+                let is_known =
+                    known.iter().any(|known| Some(known.local_tag.as_str()) == one.far_tag());
+                let lives = one.until.is_some_and(|until| until > self.now);
+                let is_gone = self.network.gone.contains(&phone.identity().sip);
+                let states = one.told.as_ref().map(Received::states).unwrap_or_default();
+                let burns = states.iter().any(|state| *state != "terminated");
+                if is_known && lives && !is_gone && burns {
+                    broken.push(format!("{name}'s lamp of {} shows {states:?}", one.name));
+                }
             }
         }
         broken

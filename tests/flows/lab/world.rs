@@ -327,7 +327,7 @@ impl World {
         }
         self.said.push((place, message.text().to_owned()));
         let arrives = self.network.send(self.now, parcel);
-        self.ladder.note(self.now - self.start, name, "tonspur", message.summary(), !arrives);
+        self.ladder.note(self.now - self.start, name, "tonspur", &message.rung(), !arrives);
     }
 
     fn arrive(&mut self, mut parcel: Parcel) {

@@ -5,7 +5,7 @@ use crate::redacted::Redacted;
 use crate::switch::forwarding::{Change, Occasion};
 
 #[test]
-fn a_restart_remembers_bindings_agents_and_dialogs() {
+fn a_restart_remembers_bindings_agents_dialogs_and_subscriptions() {
     let place = Place::new();
     let binding = |contact: &str| Binding {
         aor: "101".into(),
@@ -33,6 +33,16 @@ fn a_restart_remembers_bindings_agents_and_dialogs() {
         local_tag: tag.into(),
         dialog: dialog.clone(),
     };
+    let subscribed = |tag: &str, id: Option<&str>| Subscribed {
+        user: "101".into(),
+        package: Package::Dialog,
+        watched: "102".into(),
+        id: id.map(Into::into),
+        expires: now().after(DAY),
+        local_tag: tag.into(),
+        dialog: dialog.clone(),
+    };
+    let subscribes = |tag, id| Entry::SubscriptionUp(Box::new(subscribed(tag, id)));
     let status = |status| Entry::AgentStatus { agent: "bob".into(), status, at: now() };
     let forward = |to: Option<&str>| Change::Forward {
         occasion: Occasion::NoAnswer,
@@ -53,6 +63,10 @@ fn a_restart_remembers_bindings_agents_and_dialogs() {
         up("t1"),
         up("t2"),
         Entry::DialogDown { local_tag: "t1".into() },
+        subscribes("s1", None),
+        subscribes("s2", None),
+        subscribes("s2", Some("a")),
+        Entry::SubscriptionDown { local_tag: "s1".into() },
         Entry::RetentionRan { at: now(), purged: 1, failed: 0 },
         Entry::RetentionBlocked { why: "it jumped".into(), at: now().after(400 * DAY) },
     ];
@@ -62,6 +76,7 @@ fn a_restart_remembers_bindings_agents_and_dialogs() {
     assert_eq!(memory.agents, [("bob".to_owned(), AgentStatus::OnBreak)]);
     let said = [forward(None), Change::Undisturbed(true)];
     assert_eq!(memory.forwarding, said.map(|change| ("101".to_owned(), change)));
+    assert_eq!(memory.subscriptions, [subscribed("s2", Some("a"))]);
     assert_eq!(memory.dialogs, [(CallId(5), "t2".to_owned(), dialog)]);
     assert_eq!(memory.retention_ran, Some(now()));
     let runs = place.reader().retention_runs(10).expect("read");

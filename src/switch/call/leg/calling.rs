@@ -98,6 +98,7 @@ impl Leg {
         if status == Status::of(100) {
             return Outcome::Nothing;
         }
+        self.rang = true;
         let Some(tag) = response.to().tag() else { return Outcome::Ringing { early: false } };
         let known = forks.iter().position(|fork| fork.is_of(tag));
         let at = match (known, &self.session) {

@@ -139,6 +139,7 @@ impl Leg {
 
     /// 180, or 183 with our answer when there is early audio (RFC 3960); our offer, if they made none and PRACK can answer it.
     pub(in crate::switch::call) fn ring(&mut self, desk: &mut Desk<'_>, early: bool) {
+        self.rang = true;
         self.say(desk, if early { Ringing::Audio } else { Ringing::Bell }, Saying::News);
     }
 

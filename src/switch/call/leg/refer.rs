@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Leg, State};
+use super::{Leg, Party, State};
 use crate::media::PortId;
 use crate::switch::call::LegId;
-use crate::switch::call::desk::Desk;
+use crate::switch::call::desk::{Desk, News};
 use crate::switch::journal::CallId;
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::endpoint::ClientId;
@@ -114,6 +114,11 @@ impl Leg {
     ) {
         let port: PortId = self.port;
         desk.keys.moved(self.key(), (call, id), port, &self.tag);
+        if self.shown.take().is_some()
+            && let Party::User(user) = &self.party
+        {
+            desk.news.push(News::Moved { user: user.clone(), from: self.key() });
+        }
         (self.call, self.id) = (call, id);
         if self.remembered {
             self.remember(desk);

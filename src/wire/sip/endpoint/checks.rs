@@ -7,7 +7,8 @@ use crate::wire::sip::uri::Scheme;
 use crate::wire::sip::{reliable, timer};
 
 /// The Allow header of everything we send.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER";
+pub const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER, SUBSCRIBE";
 
 /// The extensions that we know: Require may name them, and Supported does.
 const EXTENSIONS: [&str; 4] = [reliable::TAG, timer::TAG, "replaces", "norefersub"];
@@ -31,7 +32,8 @@ pub(super) fn refused(request: &Message, answer: impl Fn(u16) -> Outgoing) -> Op
         | Method::Options
         | Method::Register
         | Method::Info
-        | Method::Update => {}
+        | Method::Update
+        | Method::Subscribe => {}
         // Of a response inside a dialog: the user knows it, or says 481 (RFC 3262 §3).
         Method::Prack if request.to().tag().is_some() => {}
         // Of a dialog that is none of ours it is a 481 (RFC 6665 §4.1.3), so the user has to look.
@@ -40,7 +42,7 @@ pub(super) fn refused(request: &Message, answer: impl Fn(u16) -> Outgoing) -> Op
         // Nobody has a call moved that they are not in.
         Method::Refer => return Some(answer(403)),
         Method::Prack => return Some(answer(481)),
-        Method::Subscribe | Method::Notify | Method::Message | Method::Publish => {
+        Method::Notify | Method::Message | Method::Publish => {
             return Some(answer(405).header(Name::Allow, ALLOW));
         }
         Method::Other(_) => return Some(answer(501).header(Name::Allow, ALLOW)),

@@ -21,10 +21,11 @@ fn what_we_do_not_do_is_refused_in_the_order_of_rfc_3261_8_2() {
     let sdp_in_zip = "Content-Type: application/sdp\r\nContent-Encoding: zip\r\n";
     for (request, code, line) in [
         (novel("NEWMETHOD"), 501, "Allow: INVITE, "),
-        (novel("SUBSCRIBE"), 405, "Allow: INVITE, "),
+        (novel("PUBLISH"), 405, "Allow: INVITE, "),
         (Ask { headers: nothing, ..novel("OPTIONS") }, 416, ""),
         (Ask::new("NEWMETHOD"), 501, "Allow: INVITE, "),
-        (with("SUBSCRIBE", "Require: nothing\r\n", ""), 405, "Allow: INVITE, "),
+        (with("PUBLISH", "Require: nothing\r\n", ""), 405, "Allow: INVITE, "),
+        (with("SUBSCRIBE", "Require: eventlist\r\n", ""), 420, "Unsupported: eventlist\r\n"),
         (Ask::new("NOTIFY"), 405, "Allow: "),
         (Ask::new("REFER"), 403, ""),
         (Ask::new("MESSAGE"), 405, "Allow: "),
@@ -76,6 +77,7 @@ fn what_we_can_do_reaches_the_user() {
         with("REGISTER", "Accept: text/x\r\n", ""),
         with("INVITE", "Require: replaces\r\n", ""),
         Ask::new("REFER").to_tag("x"),
+        with("SUBSCRIBE", "Event: presence\r\nContent-Type: a/b\r\n", "a filter"),
         // Whether there is such a dialog is the user's to know.
         Ask::new("NOTIFY").to_tag("x"),
         Ask::new("PRACK").to_tag("x"),
