@@ -45,6 +45,8 @@ enum Step {
     Binds(bool),
     /// Everything is committed.
     Commits,
+    /// DNS answers.
+    Resolves(u8),
     /// A connection or address is gone.
     Breaks { who: u8, closed: bool },
     /// The journal is behind, or not any more.
@@ -124,6 +126,7 @@ fn step(world: &mut World, story: &mut Unstructured<'_>) -> Result<()> {
         Step::Fades { port } => world.fades(port),
         Step::Binds(binds) => world.binds = binds,
         Step::Commits => world.commits(),
+        Step::Resolves(mood) => world.resolves(mood),
         Step::Breaks { who, closed } => world.breaks(who, closed),
         Step::Lags(behind) => world.lags(behind),
         Step::Orders(which) => world.orders(which),

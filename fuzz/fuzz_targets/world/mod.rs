@@ -17,6 +17,8 @@ use tonspur::switch::{Input, Now, Output, Switch};
 use tonspur::utc::Utc;
 use tonspur::wire::flow::{self, ConnectionId, Datagram, Flow, ListenerId, Transport};
 use tonspur::wire::sip::ids::Ids;
+use tonspur::wire::sip::locating::{Answer, Kind, Question, Records, Resolution, Srv};
+use tonspur::wire::sip::uri::Host;
 
 /// Outputs of one input at most: more would be a switch that talks for ever.
 const MOST_OUTPUTS: usize = 4_000;
@@ -49,6 +51,7 @@ pub(crate) struct World {
     recordings: Vec<RecordingId>,
     stored: Option<EntryId>,
     inputs: VecDeque<Event>,
+    questions: VecDeque<Question>,
     pub(crate) binds: bool,
 }
 
@@ -60,6 +63,13 @@ fn settings() -> Settings {
         let mut library = tonspur::media::prompt::Library::default();
         let prompts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sip-profiles/prompts");
         settings.prompts = tonspur::io::prompts::load(&prompts, &settings, &mut library).0;
+        // One carrier has a name, and is asked whether it is there.
+        let gateways = settings.trunks.get_mut("north").expect("a trunk").gateways.iter_mut();
+        for gateway in gateways {
+            gateway.place.host = Host::read("north.example").expect("a name");
+            gateway.place.port = None;
+            gateway.health = Some(Duration::from_secs(30));
+        }
         settings
     };
     SETTINGS.get_or_init(read).clone()
@@ -73,7 +83,7 @@ fn peer(
 ) -> Peer {
     let remote = remote.parse().expect("an address");
     let connection = (transport != Transport::Udp).then_some(ConnectionId(7));
-    let flow = Flow { listener: ListenerId(listener), transport, remote, connection };
+    let flow = Flow { connection, ..Flow::to(ListenerId(listener), transport, remote) };
     Peer { flow, user, heard: VecDeque::new(), said: Vec::new() }
 }
 
@@ -94,6 +104,9 @@ impl World {
             Some(Binding {
                 aor: user.into(),
                 contact: format!("sip:{user}@{}", peer.flow.remote),
+                path: Vec::new(),
+                instance: None,
+                reg_id: 0,
                 flow: peer.flow,
                 expires: start.after(Duration::from_secs(3_600)),
                 call_id: user.into(),
@@ -119,6 +132,7 @@ impl World {
             recordings: Vec::new(),
             stored: None,
             inputs: VecDeque::new(),
+            questions: VecDeque::new(),
             binds: true,
         };
         world.carry_out();
@@ -186,6 +200,34 @@ impl World {
         self.ports.keys().nth(place).copied()
     }
 
+    /// DNS answers what was asked first.
+    pub(crate) fn resolves(&mut self, mood: u8) {
+        let Some(question) = self.questions.pop_front() else { return };
+        let life = Duration::from_secs(u64::from(mood));
+        let found = match question.kind {
+            Kind::Srv => Records::Srv(
+                ["a.north.example", "b.north.example", ""]
+                    .into_iter()
+                    .zip(1..)
+                    .map(|(target, priority)| Srv {
+                        priority,
+                        weight: u16::from(mood),
+                        port: 5060,
+                        target: target.into(),
+                    })
+                    .collect(),
+            ),
+            Kind::A => Records::Addresses(vec![self.peers[0].flow.remote.ip()]),
+            Kind::Naptr | Kind::Aaaa => Records::Naptr(Vec::new()),
+        };
+        let answer = match mood % 4 {
+            0 => Answer::Failed,
+            1 => Answer::Nothing(life),
+            _ => Answer::Found(found, life),
+        };
+        self.handle(Input::Resolved(Resolution { question, answer }));
+    }
+
     pub(crate) fn commits(&mut self) {
         if let Some(entry) = self.stored.take() {
             self.handle(Input::Stored(entry));
@@ -225,6 +267,9 @@ impl World {
         self.handle(Input::Control(RequestId(2), Request::Stop));
         for _ in 0..6 {
             self.commits();
+            for _ in 0..self.questions.len() {
+                self.resolves(0);
+            }
             self.advance(Duration::from_secs(40));
         }
         if let Err(open) = self.switch.at_rest() {
@@ -258,6 +303,7 @@ impl World {
                     }
                 }
                 Output::Media(command) => self.command(command),
+                Output::Resolve(question) => self.questions.push_back(question),
                 Output::Store(entry, _) => self.stored = Some(entry),
                 Output::Find(query) => {
                     self.switch.handle(self.now, Input::Found(Page { query, found: Vec::new() }));
@@ -309,6 +355,9 @@ impl World {
                     packets: None,
                 };
                 self.inputs.push_back(Event::Sealed { recording, sealed });
+            }
+            Command::Deafen { recording } | Command::Hear { recording, .. } => {
+                assert!(self.recordings.contains(&recording), "what changes was begun");
             }
             Command::Connect { .. }
             | Command::Bridge { .. }
