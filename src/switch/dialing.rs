@@ -1,8 +1,8 @@
 //! Who may dial out. No call leaves through a trunk unless whoever causes it may: a user proven by digest within the rights of their file,
 //! or a trunk whose file says so. Everything is closed unless a file opens it, and what is open has a cap.
 //!
-//! [`Ledger::admit`] is the one question. Whatever sends a call to a number (a new call, a forward, a transfer, a redirection, a
-//! pick-up) asks it with the one who *causes* the call, before a place in a trunk is taken; [`Ledger::ended`] closes the account of a
+//! `Ledger::admit` is the one question. Whatever sends a call to a number (a new call, a forward, a transfer, a redirection, a
+//! pick-up) asks it with the one who *causes* the call, before a place in a trunk is taken; `Ledger::ended` closes the account of a
 //! call, whatever it was admitted to.
 
 use std::collections::BTreeMap;

@@ -162,11 +162,11 @@ fn a_forward_to_outside_is_the_forwarding_users_call() {
     let (caller, bob, _) = office(&lab);
     let mobile = lab.carrier("south");
     drop(bob);
-    lab.forwards("201", "always", Some("0171555990"));
+    lab.forwards("201", "always", Some("01715559900"));
     let alice = lab.phone("alice").registers();
     alice.invites("201").expects("181");
     let invite = caller.receives("INVITE");
-    assert!(invite.text().starts_with("INVITE sip:+49171555990@192.0.2.9"), "{}", invite.text());
+    assert!(invite.text().starts_with("INVITE sip:+491715559900@192.0.2.9"), "{}", invite.text());
     // Alice has no number to show outside: Bob's stands for the call.
     assert!(invite.header("From").contains("+49305550201"), "{}", invite.header("From"));
     assert!(invite.header("Diversion").contains("<sip:+49305550201@192.0.2.9"));
@@ -213,7 +213,7 @@ fn a_forward_that_was_allowed_once_is_refused_when_it_is_not_any_more() {
     });
     let (caller, bob, alice) = office(&lab);
     alice.invites("201").expects("480");
-    lab.forwards("201", "always", Some("0171555990"));
+    lab.forwards("201", "always", Some("01715559900"));
     alice.invites("201");
     caller.rings(ms(200)).replies(486, "Busy Here");
     alice.expects("486");

@@ -33,7 +33,7 @@ pub struct Place {
 pub enum Rate {
     /// A subscriber's, or free.
     Usual,
-    /// More than to a subscriber: premium rate, shared cost, personal numbers and pagers.
+    /// More than to a subscriber: premium rate, shared cost, personal numbers and pagers, and what metadata does not know.
     Premium,
 }
 
@@ -143,22 +143,25 @@ pub(super) fn place(number: &str) -> Place {
         Some((PHONE_NUMBER_UTIL.get_region_for_number(&parsed), parsed.country_code, kind))
     };
     let Some((mut region, code, kind)) = of(number) else {
-        return Place { country: None, rate: Rate::Usual };
+        return Place { country: None, rate: Rate::Premium };
     };
-    let mut rate = rate(kind);
+    let mut rates = vec![rate(kind)];
     if kind == PhoneNumberType::Unknown {
         let shorter = (1..=OVERDIALLED).filter_map(|more| {
             let end = number.len().checked_sub(more)?;
             number.get(..end).and_then(of)
         });
-        let known = shorter.filter(|(_, _, kind)| *kind != PhoneNumberType::Unknown);
-        for (meant, _, kind) in known {
+        for (meant, _, kind) in shorter {
             region = region.or(meant);
-            if self::rate(kind) == Rate::Premium {
-                rate = Rate::Premium;
-            }
+            rates.push(self::rate(kind));
         }
     }
+    // What nobody can tell the price of is not taken for cheap.
+    let mut known = rates.into_iter().flatten();
+    let rate = match known.next() {
+        Some(Rate::Usual) if known.all(|rate| rate == Rate::Usual) => Rate::Usual,
+        Some(Rate::Usual | Rate::Premium) | None => Rate::Premium,
+    };
     // A number that metadata does not know yet is the country's whose code nobody shares.
     let alone = PHONE_NUMBER_UTIL
         .get_regions_for_country_calling_code(code)
@@ -168,8 +171,9 @@ pub(super) fn place(number: &str) -> Place {
     Place { country, rate }
 }
 
-fn rate(kind: PhoneNumberType) -> Rate {
-    match kind {
+/// `None`: metadata knows no such number.
+fn rate(kind: PhoneNumberType) -> Option<Rate> {
+    Some(match kind {
         PhoneNumberType::PremiumRate
         | PhoneNumberType::SharedCost
         | PhoneNumberType::PersonalNumber
@@ -180,9 +184,9 @@ fn rate(kind: PhoneNumberType) -> Rate {
         | PhoneNumberType::TollFree
         | PhoneNumberType::VoIP
         | PhoneNumberType::UAN
-        | PhoneNumberType::VoiceMail
-        | PhoneNumberType::Unknown => Rate::Usual,
-    }
+        | PhoneNumberType::VoiceMail => Rate::Usual,
+        PhoneNumberType::Unknown => return None,
+    })
 }
 
 /// Two letters.
