@@ -9,6 +9,7 @@ use super::output::{self, Format, or_dash, table};
 use super::{Context, Exit, Failure, place};
 use crate::io::clock::Clock;
 use crate::switch::dialing::{Demand, may_dial};
+use crate::switch::feature::FeatureCode;
 use crate::switch::number::{self, Number};
 use crate::switch::routing::{self, Asked, Feature, Plan, Target, Verdict};
 use crate::switch::settings::{Caller, Destination, NumberPattern, Route, Settings, When};
@@ -117,6 +118,8 @@ struct Report<'a> {
     number: Number,
     /// The routes up to the one that has it, each with its reason.
     looked_at: Vec<(&'a str, &'static str)>,
+    /// What the caller asks for by a feature code, which no route is asked about.
+    feature: Option<String>,
     plan: Result<Plan, Status>,
     /// What the caller needs a right to.
     demanded: Option<Number>,
@@ -158,8 +161,12 @@ impl<'a> Report<'a> {
             }
         };
         let asked = Asked { caller: &caller, from: &from, dialled: &dialled, number: &number, at };
+        let feature = match caller {
+            Caller::Users => FeatureCode::read(settings, &dialled).map(|code| feature(&code)),
+            Caller::Trunk(_) => None,
+        };
         let mut looked_at = Vec::new();
-        for route in &settings.routes {
+        for route in settings.routes.iter().filter(|_| feature.is_none()) {
             let verdict = routing::verdict(settings, route, asked);
             looked_at.push((route.name.as_str(), reason(verdict)));
             if verdict == Verdict::Matches {
@@ -167,19 +174,33 @@ impl<'a> Report<'a> {
             }
         }
         let plan = routing::plan(settings, asked);
-        let planned = plan.as_ref().ok();
+        let planned = plan.as_ref().ok().filter(|_| feature.is_none());
         let demanded =
             planned.and_then(|plan| routing::demanded(plan, matches!(caller, Caller::Users)));
         let refused = demanded.as_ref().and_then(|number| match dialing {
             Some(dialing) => may_dial(settings, dialing, number, at).err().map(|no| no.why),
             None => Some("this caller may not dial out"),
         });
-        Ok(Report { settings, at, dialled, from, number, looked_at, plan, demanded, refused })
+        Ok(Report {
+            settings,
+            at,
+            dialled,
+            from,
+            number,
+            looked_at,
+            feature,
+            plan,
+            demanded,
+            refused,
+        })
     }
 
     /// What the switch would do, in a word and a sentence.
     fn outcome(&self) -> Result<(), Failure> {
         let refused = |why: String| Err(Failure::new(Exit::Failed, why));
+        if self.feature.is_some() {
+            return Ok(());
+        }
         match (&self.plan, self.refused) {
             (Err(status), _) if self.has_route() => {
                 refused(format!("the route refuses the call with {}", status.code()))
@@ -190,13 +211,18 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Where the call goes by a route.
+    fn planned(&self) -> Option<&Plan> {
+        self.plan.as_ref().ok().filter(|_| self.feature.is_none())
+    }
+
     fn has_route(&self) -> bool {
         self.looked_at.last().is_some_and(|(_, why)| *why == reason(Verdict::Matches))
     }
 
     /// Trunk, gateway and number of each way out.
     fn ways(&self) -> Vec<[String; 3]> {
-        let Ok(Plan { target: Target::Trunk { ways, .. }, .. }) = &self.plan else {
+        let Some(Plan { target: Target::Trunk { ways, .. }, .. }) = self.planned() else {
             return Vec::new();
         };
         let way = |way: &routing::Way| {
@@ -224,7 +250,7 @@ impl<'a> Report<'a> {
             .into_iter()
             .map(|[trunk, gateway, number]| json!({ "trunk": trunk, "gateway": gateway, "number": number }))
             .collect();
-        let plan = self.plan.as_ref().ok();
+        let plan = self.planned();
         json!({
             "at": self.at.to_string(),
             "from": self.from.as_str(),
@@ -233,9 +259,10 @@ impl<'a> Report<'a> {
             "kind": self.number.kind(),
             "country": self.country(),
             "rights": self.rights(),
+            "feature": self.feature,
             "routes": looked_at,
             "route": plan.map(|plan| &plan.route),
-            "status": self.plan.as_ref().err().map(|status| status.code()),
+            "status": self.plan.as_ref().err().filter(|_| self.feature.is_none()).map(|it| it.code()),
             "to": plan.map(|plan| target(&plan.target)),
             "else": plan.and_then(|plan| plan.instead.as_ref()).map(instead),
             "ways": ways,
@@ -274,7 +301,10 @@ impl<'a> Report<'a> {
         for (route, why) in &self.looked_at {
             line("route", format!("{route}: {why}"));
         }
-        if let Ok(plan) = &self.plan {
+        if let Some(feature) = &self.feature {
+            line("feature", feature.clone());
+        }
+        if let Some(plan) = self.planned() {
             line("to", target(&plan.target));
             for [trunk, gateway, number] in self.ways() {
                 line("way", format!("trunk {trunk}, gateway {gateway}, number {number}"));
@@ -311,6 +341,19 @@ fn reason(verdict: Verdict) -> &'static str {
         Verdict::OtherNumber => "is for other numbers",
         Verdict::OtherCallingNumber => "is for calls from other numbers",
         Verdict::OtherTime => "is for another time",
+    }
+}
+
+fn feature(code: &FeatureCode<'_>) -> String {
+    match code {
+        FeatureCode::PickUp(Some(extension)) => format!("picks up what rings at {extension}"),
+        FeatureCode::PickUp(None) => "picks up what rings in the caller's group".to_owned(),
+        FeatureCode::Park(Some(slot)) => {
+            format!("parks in {slot}, or fetches what is parked there")
+        }
+        FeatureCode::Park(None) => "parks in the next free slot".to_owned(),
+        FeatureCode::Wish(Ok(_)) => "sets the caller's own forwards or peace".to_owned(),
+        FeatureCode::Wish(Err(())) => "wants a number after the code".to_owned(),
     }
 }
 
@@ -361,6 +404,14 @@ mod tests {
     fn a_call_out_is_told_with_its_ways() {
         insta::assert_snapshot!(told(&asked("0 30-123456", Some("201"), None)));
         insta::assert_snapshot!(told(&asked("112", Some("201"), None)));
+    }
+
+    #[test]
+    fn a_feature_code_is_told_as_what_it_asks_for() {
+        let told = told(&asked("**202", Some("201"), None));
+        assert!(told.contains("feature    picks up what rings at 202"), "{told}");
+        assert!(told.ends_with("the call goes its way"), "{told}");
+        assert!(!told.contains("route"), "{told}");
     }
 
     #[test]

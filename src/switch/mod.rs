@@ -8,6 +8,7 @@ pub mod consent;
 pub mod control;
 pub mod dialing;
 mod diverting;
+pub mod feature;
 pub mod forwarding;
 mod gate;
 pub mod hours;

@@ -2,7 +2,7 @@
 //! call.
 
 use super::call::{LegId, Party, Referral};
-use super::forwarding::Code;
+use super::feature::FeatureCode;
 use super::journal::CallId;
 use super::number::Number;
 use super::reception::No;
@@ -13,11 +13,6 @@ use crate::wire::sip::endpoint::ServerId;
 use crate::wire::sip::headers::{Name, Replaces};
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
-
-/// Group pickup.
-const GROUP_PICKUP: &str = "*8";
-/// Directed pickup: before an extension.
-const PICKUP: &str = "**";
 
 impl Switch {
     /// A REFER inside a dialog.
@@ -99,25 +94,17 @@ impl Switch {
     /// What a number asks for that is no number of anybody's.
     pub(super) fn feature(&self, by: &Party, number: &str) -> Result<Option<Feature>, No> {
         let Party::User(user) = by else { return Ok(None) };
-        if let Some(park) = &self.settings.park {
-            let slot = number.parse().ok().filter(|slot| park.slots.contains(slot));
-            let slot = slot.filter(|slot: &u32| slot.to_string() == number);
-            match slot {
-                Some(slot) if self.parking.at(slot).is_some() => {
-                    return Ok(Some(Feature::Fetch(slot)));
-                }
-                None if number != park.extension => {}
-                slot => return Ok(Some(Feature::Park(slot))),
+        let whom = match FeatureCode::read(&self.settings, number) {
+            None => return Ok(None),
+            Some(FeatureCode::Park(Some(slot))) if self.parking.at(slot).is_some() => {
+                return Ok(Some(Feature::Fetch(slot)));
             }
-        }
-        let whom = match number.strip_prefix(PICKUP) {
-            Some(extension) => Some(extension),
-            None if number == GROUP_PICKUP => None,
-            None => {
-                let wish = Code::read(&self.settings.features, number);
-                let incomplete = |()| No::of(484, "the code wants a number");
-                return wish.transpose().map_err(incomplete).map(|wish| wish.map(Feature::Wish));
+            Some(FeatureCode::Park(slot)) => return Ok(Some(Feature::Park(slot))),
+            Some(FeatureCode::Wish(wish)) => {
+                let wish = wish.map_err(|()| No::of(484, "the code wants a number"));
+                return wish.map(|wish| Some(Feature::Wish(wish)));
             }
+            Some(FeatureCode::PickUp(whom)) => whom,
         };
         let rings = |call: &&super::call::Call| call.may_be_picked_up(&self.settings, user, whom);
         let ringing = self.calls.values().find(rings).map(|call| call.id);
