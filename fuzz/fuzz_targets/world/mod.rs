@@ -311,11 +311,7 @@ impl World {
                 Output::Purge(order) => {
                     self.switch.handle(self.now, Input::Purged(order.recording()));
                 }
-                Output::Close(_)
-                | Output::Log(_)
-                | Output::Reply(..)
-                | Output::Resolve(_)
-                | Output::Stopped => {}
+                Output::Close(_) | Output::Log(_) | Output::Reply(..) | Output::Stopped => {}
             }
         }
         panic!("the switch talks for ever");
