@@ -49,6 +49,14 @@
 //! 9. When the policy's time is over, [`switch::retention`] stores the intent to delete, and only the committed intent becomes a
 //!    [`switch::retention::PurgeOrder`]. The file goes, the tombstone stays.
 //!
+//! # Beside the call
+//!
+//! What a call leaves to others, each in a file of its own: whether the one who causes it may dial that (`switch/dialing.rs`: calls,
+//! forwards, transfers and redirections all ask there), who is answered at all (`switch/gate.rs`), the servers of a carrier and our
+//! registrations with it (`switch/trunk/`, names by `switch/locator.rs`), transfers, pickups and parked calls
+//! (`switch/transfers.rs`, `switch/call/transfer.rs`), forwards and ring groups (`switch/forwarding.rs`, `switch/diverting.rs`), and the
+//! lamps and messages that phones subscribe to (`switch/subscriptions/`).
+//!
 //! # What always holds
 //!
 //! - Not one frame is tapped without a permit; no audio reaches the disk without a committed row; no file is deleted without a

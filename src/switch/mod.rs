@@ -569,13 +569,8 @@ impl Switch {
         }
     }
 
-    /// Lets a call act, then notes when it wants to be woken, or that it is over.
-    fn with<T>(
-        &mut self,
-        now: Now,
-        id: CallId,
-        act: impl FnOnce(&mut Call, &mut Desk<'_>) -> T,
-    ) -> Option<T> {
+    /// What a call acts with, beside the calls.
+    fn desk(&mut self, now: Now) -> (Desk<'_>, &mut BTreeMap<CallId, Call>) {
         let Switch {
             settings,
             registrar,
@@ -588,10 +583,10 @@ impl Switch {
             ids,
             keys,
             news,
+            calls,
             ..
         } = self;
-        let call = self.calls.get_mut(&id)?;
-        let mut desk = Desk {
+        let desk = Desk {
             now,
             settings,
             registrar,
@@ -605,8 +600,20 @@ impl Switch {
             keys,
             news,
         };
-        let done = act(call, &mut desk);
-        call.show(settings, self.subscriptions.lamps());
+        (desk, calls)
+    }
+
+    /// Lets a call act, then notes when it wants to be woken, or that it is over.
+    fn with<T>(
+        &mut self,
+        now: Now,
+        id: CallId,
+        act: impl FnOnce(&mut Call, &mut Desk<'_>) -> T,
+    ) -> Option<T> {
+        let (mut desk, calls) = self.desk(now);
+        let done = act(calls.get_mut(&id)?, &mut desk);
+        let call = self.calls.get_mut(&id)?;
+        call.show(&self.settings, self.subscriptions.lamps());
         call.tidy();
         for recording in call.recordings() {
             self.recordings.insert(recording, id);

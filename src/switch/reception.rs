@@ -4,7 +4,6 @@ mod silence;
 
 use std::time::Duration;
 
-use super::call::desk::Desk;
 use super::call::{Call, Caller, LegId, Party};
 use super::forwarding::Occasion;
 use super::identity;
@@ -272,44 +271,17 @@ impl Switch {
         request: Message,
         flow: Flow,
     ) {
-        let Switch {
-            settings,
-            registrar,
-            forwarding,
-            agents,
-            trunks,
-            parking,
-            endpoint,
-            outbox,
-            ids,
-            keys,
-            news,
-            ..
-        } = self;
-        let mut desk = Desk {
-            now,
-            settings,
-            registrar,
-            forwarding,
-            agents,
-            trunks,
-            parking,
-            endpoint,
-            outbox,
-            ids,
-            keys,
-            news,
-        };
+        let (mut desk, calls) = self.desk(now);
         // Whoever is known by address over TLS still has to prove who it is where we begin a connection to it.
         let flow = match &caller.party {
             Party::Trunk(trunk) if flow.transport.is_secure() => {
-                let peer = settings.trunks.get(trunk).and_then(|trunk| trunk.peer);
+                let peer = desk.settings.trunks.get(trunk).and_then(|trunk| trunk.peer);
                 Flow { peer: flow.peer.or(peer), ..flow }
             }
             Party::Trunk(_) | Party::User(_) => flow,
         };
         let call = Call::begin(&mut desk, id, plan, caller, server, request, flow);
-        self.calls.insert(call.id, call);
+        calls.insert(call.id, call);
     }
 
     /// Whether the call may begin, and where it goes; puts it on its caller's account and takes the trunk's place for it.
