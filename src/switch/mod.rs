@@ -1,6 +1,7 @@
 //! Decisions: who may register, where a call goes, whether it may be recorded, when a recording must go. [`Switch`] introduces the
 //! parts to each other; it decides nothing itself.
 
+mod acting;
 mod admin;
 mod agent;
 mod call;
@@ -49,8 +50,8 @@ use crate::wire::sip::locating::{Question, Resolution};
 use crate::wire::sip::message::{Message, Method, Status};
 use crate::wire::sip::uri::Uri;
 use agent::Agents;
-use call::desk::{Desk, Keys, News};
-use call::{Call, LegId};
+use call::Call;
+use call::desk::{Keys, News};
 use dialing::Ledger;
 use forwarding::Forwarding;
 use gate::Gate;
@@ -544,107 +545,6 @@ impl Switch {
         }
         if let Some(local_tag) = self.farewells.remove(&client) {
             self.outbox.store(Entry::DialogDown { local_tag });
-        }
-    }
-
-    fn at_port(
-        &mut self,
-        now: Now,
-        port: media::PortId,
-        act: impl FnOnce(&mut Call, LegId, &mut Desk<'_>),
-    ) {
-        if let Some((call, leg)) = self.keys.ports.get(&port).copied() {
-            self.with(now, call, |call, desk| act(call, leg, desk));
-        }
-    }
-
-    fn at_recording(
-        &mut self,
-        now: Now,
-        recording: RecordingId,
-        act: impl FnOnce(&mut Call, &mut Desk<'_>),
-    ) {
-        if let Some(call) = self.recordings.get(&recording).copied() {
-            self.with(now, call, act);
-        }
-    }
-
-    /// What a call acts with, beside the calls.
-    fn desk(&mut self, now: Now) -> (Desk<'_>, &mut BTreeMap<CallId, Call>) {
-        let Switch {
-            settings,
-            registrar,
-            forwarding,
-            agents,
-            trunks,
-            parking,
-            endpoint,
-            outbox,
-            ids,
-            keys,
-            news,
-            calls,
-            ..
-        } = self;
-        let desk = Desk {
-            now,
-            settings,
-            registrar,
-            forwarding,
-            agents,
-            trunks,
-            parking,
-            endpoint,
-            outbox,
-            ids,
-            keys,
-            news,
-        };
-        (desk, calls)
-    }
-
-    /// Lets a call act, then notes when it wants to be woken, or that it is over.
-    fn with<T>(
-        &mut self,
-        now: Now,
-        id: CallId,
-        act: impl FnOnce(&mut Call, &mut Desk<'_>) -> T,
-    ) -> Option<T> {
-        let (mut desk, calls) = self.desk(now);
-        let done = act(calls.get_mut(&id)?, &mut desk);
-        let call = self.calls.get_mut(&id)?;
-        call.show(&self.settings, self.subscriptions.lamps());
-        call.tidy();
-        for recording in call.recordings() {
-            self.recordings.insert(recording, id);
-        }
-        if call.awaits_commit() {
-            self.arming.insert(id);
-        }
-        if call.awaits_name() {
-            self.locating.insert(id);
-        }
-        let (noted, wanted) = (call.scheduled, call.deadline());
-        if noted != wanted {
-            call.scheduled = wanted;
-            noted.map(|at| self.alarms.remove(&(at, id)));
-            wanted.map(|at| self.alarms.insert((at, id)));
-        }
-        if call.is_over() {
-            self.over(now, id);
-        }
-        Some(done)
-    }
-
-    fn over(&mut self, now: Now, id: CallId) {
-        let Some(call) = self.calls.remove(&id) else { return };
-        self.ledger.ended(now.instant, id, call.talked());
-        self.keys.forget(id);
-        self.arming.remove(&id);
-        self.locating.remove(&id);
-        call.scheduled.map(|at| self.alarms.remove(&(at, id)));
-        for recording in call.recordings() {
-            self.recordings.remove(&recording);
         }
     }
 }
