@@ -253,3 +253,28 @@ fn no_test_sleeps_and_nothing_is_left_to_do() {
     }
     assert_none(wrong);
 }
+
+/// `tests/standards.md` says for each demand `file::name`, the file's path without its ending, or that it stands in the limits.
+#[test]
+fn each_demand_of_the_standards_has_a_test_that_exists() {
+    let standards = fs::read_to_string("tests/standards.md").expect("the list of demands");
+    let mut wrong = Vec::new();
+    for row in standards.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---"))
+    {
+        let last = row.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap_or_default();
+        let tests: Vec<_> = last.split('`').filter_map(|word| word.rsplit_once("::")).collect();
+        if tests.is_empty() && last != "tests" && !last.contains("Limits") {
+            wrong.push(format!("no test for: {row}"));
+        }
+        for (file, name) in tests {
+            let exists = ["tests", "src"].iter().any(|folder| {
+                fs::read_to_string(format!("{folder}/{file}.rs"))
+                    .is_ok_and(|text| text.contains(&format!("fn {name}(")))
+            });
+            if !exists {
+                wrong.push(format!("`{file}::{name}` is no test, in: {row}"));
+            }
+        }
+    }
+    assert_none(wrong);
+}
