@@ -9,7 +9,7 @@ use crate::switch::settings::Agent;
 /// Reads the agents, by name.
 pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> BTreeMap<String, Agent> {
     let mut agents: BTreeMap<String, Agent> = BTreeMap::new();
-    for (name, document) in folder.objects(Kind::Agents) {
+    for (name, document) in folder.objects(Kind::Agents, findings) {
         let mut section = document.section(findings);
         if section.line_of("user").is_none() {
             section.missing("user", "the extension whose phones ring");

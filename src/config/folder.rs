@@ -73,12 +73,13 @@ impl Kind {
 #[derive(Debug, Default)]
 pub(super) struct Folder<'a> {
     top: BTreeMap<&'a str, Option<Document<'a>>>,
-    objects: BTreeMap<Kind, BTreeMap<&'a str, Option<Document<'a>>>>,
+    /// Parsed when they are read, one at a time: an office of 100,000 users has as many files.
+    objects: BTreeMap<Kind, BTreeMap<&'a str, &'a Source>>,
     secrets: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Folder<'a> {
-    /// Parses the files and reports those that have no place.
+    /// Parses the files of the top level and reports those that have no place.
     pub(super) fn sort(sources: &'a [Source], findings: &Findings) -> Folder<'a> {
         let mut sorted = Folder::default();
         for source in sources {
@@ -104,10 +105,17 @@ impl<'a> Folder<'a> {
         self.top.contains_key(path)
     }
 
-    /// The objects of a kind that can be parsed, by name.
-    pub(super) fn objects(&self, kind: Kind) -> impl Iterator<Item = (&'a str, &Document<'a>)> {
+    /// The objects of a kind that can be parsed, by name. Each kind is read once, since what cannot be parsed is reported here.
+    pub(super) fn objects(
+        &self,
+        kind: Kind,
+        findings: &Findings,
+    ) -> impl Iterator<Item = (&'a str, Document<'a>)> {
         let all = self.objects.get(&kind).into_iter().flatten();
-        all.filter_map(|(name, document)| document.as_ref().map(|document| (*name, document)))
+        all.filter_map(|(name, source)| {
+            let document = Document::parse(&source.path, &source.text, findings)?;
+            Some((*name, document))
+        })
     }
 
     /// `Err` says that there is no object of that name, and which is meant.
@@ -170,7 +178,6 @@ impl<'a> Folder<'a> {
         if let Err(why) = fits {
             return findings.error(path, None, why);
         }
-        let document = Document::parse(path, &source.text, findings);
-        self.objects.entry(kind).or_default().insert(name, document);
+        self.objects.entry(kind).or_default().insert(name, source);
     }
 }

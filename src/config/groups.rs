@@ -22,7 +22,7 @@ pub(super) fn read(
     findings: &Findings,
 ) -> BTreeMap<String, Group> {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for (name, document) in folder.objects(Kind::Groups) {
+    for (name, document) in folder.objects(Kind::Groups, findings) {
         let mut section = document.section(findings);
         if section.line_of("members").is_none() {
             section.missing("members", "the users whose phones ring, such as [\"1001\", \"1002\"]");
@@ -75,12 +75,12 @@ pub(super) fn read(
         };
         groups.insert(name.to_owned(), group);
     }
-    circles(folder, &groups, findings);
+    circles(&groups, findings);
     groups
 }
 
 /// Groups that lead back to themselves.
-fn circles(folder: &Folder<'_>, groups: &BTreeMap<String, Group>, findings: &Findings) {
+fn circles(groups: &BTreeMap<String, Group>, findings: &Findings) {
     let next = |name: &str| match groups.get(name)?.then.as_ref()? {
         Destination::Group(next) => Some(next.as_str()),
         Destination::User(_)
@@ -89,11 +89,11 @@ fn circles(folder: &Folder<'_>, groups: &BTreeMap<String, Group>, findings: &Fin
         | Destination::Trunks(_)
         | Destination::Refuse(_) => None,
     };
-    for (name, document) in folder.objects(Kind::Groups) {
+    for name in groups.keys() {
         let after = std::iter::successors(next(name), |name| next(name)).take(groups.len());
         if after.into_iter().any(|later| later == name) {
             let what = format!("`then` leads back to group `{name}`");
-            findings.error(document.path, None, what);
+            findings.error(&format!("groups/{name}.toml"), None, what);
         }
     }
 }

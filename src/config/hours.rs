@@ -14,7 +14,7 @@ const LEAP: i16 = 2000;
 /// Reads the opening hours, by name.
 pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> BTreeMap<String, Hours> {
     let mut all = BTreeMap::new();
-    for (name, document) in folder.objects(Kind::Hours) {
+    for (name, document) in folder.objects(Kind::Hours, findings) {
         let mut section = document.section(findings);
         if section.line_of("zone").is_none() {
             section.missing("zone", "whose clock counts, such as \"Europe/Berlin\"");

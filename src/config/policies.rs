@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
 /// Reads the retention policies, by name.
 pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> BTreeMap<String, RetentionPolicy> {
     let mut policies = BTreeMap::new();
-    for (name, document) in folder.objects(Kind::Policies) {
+    for (name, document) in folder.objects(Kind::Policies, findings) {
         let mut section = document.section(findings);
         if section.line_of("keep").is_none() {
             section.missing("keep", "how long recordings are kept, such as \"30d\"");

@@ -23,7 +23,7 @@ pub(super) struct Read {
 /// Reads the queues, by name.
 pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> BTreeMap<String, Read> {
     let mut queues = BTreeMap::new();
-    for (name, document) in folder.objects(Kind::Queues) {
+    for (name, document) in folder.objects(Kind::Queues, findings) {
         let mut section = document.section(findings);
         let listed = section.list("agents");
         let line = listed.as_ref().map_or(1, |at| at.line);

@@ -36,7 +36,7 @@ pub(super) fn read(
     findings: &Findings,
 ) -> Vec<Route> {
     let mut all: Vec<Read<'_>> = Vec::new();
-    for (name, document) in folder.objects(Kind::Routes) {
+    for (name, document) in folder.objects(Kind::Routes, findings) {
         let mut section = document.section(findings);
         let caller = caller(&mut section, folder);
         let emergency = section.flag("emergency").is_some_and(|at| at.value);

@@ -34,7 +34,7 @@ pub(super) fn read(
 ) -> Trunks {
     let mut peers = Vec::new();
     let mut trunks: BTreeMap<String, Trunk> = BTreeMap::new();
-    for (name, document) in folder.objects(Kind::Trunks) {
+    for (name, document) in folder.objects(Kind::Trunks, findings) {
         let mut section = document.section(findings);
         let from = section.parsed_list("from", address::source);
         for (index, source) in from.iter().flat_map(|from| &from.value).enumerate() {

@@ -22,7 +22,7 @@ pub(super) fn read(
 ) -> BTreeMap<String, User> {
     let domain = node.domain.as_str();
     let mut users = BTreeMap::new();
-    for (extension, document) in folder.objects(Kind::Users) {
+    for (extension, document) in folder.objects(Kind::Users, findings) {
         let mut section = document.section(findings);
         let shown = section.parsed("name", shown_name);
         let caller_id = section.parsed("caller_id", name::number);

@@ -2,8 +2,10 @@
 
 mod asked;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{self, BTreeMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Now;
@@ -30,8 +32,11 @@ type Refusal = (Status, &'static str);
 /// Every binding of every AOR.
 #[derive(Debug, Default)]
 pub(super) struct Registrar {
-    bindings: BTreeMap<String, Vec<Bound>>,
-    expiries: BTreeSet<(Instant, String, String, u32)>,
+    bindings: BTreeMap<Arc<str>, Vec<Bound>>,
+    /// When the first binding of each AOR ends.
+    expiries: BTreeSet<(Instant, Arc<str>)>,
+    /// How many bindings came from each network.
+    networks: BTreeMap<IpAddr, usize>,
     /// Whose bindings use a connection.
     connections: BTreeSet<(ConnectionId, String)>,
 }
@@ -126,7 +131,7 @@ impl Registrar {
         let next = (ConnectionId(connection.0.saturating_add(1)), String::new());
         self.connections.append(&mut used.split_off(&next));
         for (_, aor) in used {
-            let bindings = self.bindings.get_mut(&aor).into_iter().flatten();
+            let bindings = self.bindings.get_mut(aor.as_str()).into_iter().flatten();
             for bound in bindings.filter(|bound| bound.binding.flow.connection == Some(connection))
             {
                 bound.cut();
@@ -136,9 +141,7 @@ impl Registrar {
 
     /// Whether any phone is registered from this address.
     pub(super) fn is_at(&self, address: IpAddr) -> bool {
-        let all = self.bindings.values().flatten();
-        let address = network(address);
-        all.into_iter().any(|bound| network(bound.binding.flow.remote.ip()) == address)
+        self.networks.contains_key(&network(address))
     }
 
     /// Carries out a REGISTER of `aor`, whose credentials are proven, and gives its answer, made with `answer`.
@@ -275,11 +278,39 @@ impl Registrar {
     }
 
     fn insert(&mut self, bound: Bound) {
-        self.expiries.insert(bound.expiry());
-        if let Some(connection) = bound.binding.flow.connection {
+        let flow = bound.binding.flow;
+        if let Some(connection) = flow.connection {
             self.connections.insert((connection, bound.binding.aor.clone()));
         }
-        self.bindings.entry(bound.binding.aor.clone()).or_default().push(bound);
+        *self.networks.entry(network(flow.remote.ip())).or_default() += 1;
+        let aor = bound.binding.aor.clone();
+        self.change(&aor, |bindings| {
+            // Most people have one phone.
+            bindings.reserve_exact(1);
+            bindings.push(bound);
+        });
+    }
+
+    /// Lets the bindings of an AOR change, and keeps when the first of them ends.
+    fn change<T>(&mut self, aor: &str, change: impl FnOnce(&mut Vec<Bound>) -> T) -> T {
+        let known = self.bindings.remove_entry(aor);
+        let (aor, mut bindings) = known.unwrap_or_else(|| (aor.into(), Vec::new()));
+        let first = |bindings: &[Bound]| bindings.iter().map(|bound| bound.until).min();
+        let before = first(&bindings);
+        let result = change(&mut bindings);
+        let after = first(&bindings);
+        if before != after {
+            if let Some(until) = before {
+                self.expiries.remove(&(until, Arc::clone(&aor)));
+            }
+            if let Some(until) = after {
+                self.expiries.insert((until, Arc::clone(&aor)));
+            }
+        }
+        if !bindings.is_empty() {
+            self.bindings.insert(aor, bindings);
+        }
+        result
     }
 
     /// Takes out what a Contact replaces, and gives it.
@@ -299,33 +330,33 @@ impl Registrar {
     }
 
     fn take(&mut self, aor: &str, mut is_it: impl FnMut(&Bound) -> bool) -> Vec<Binding> {
-        let Some(bindings) = self.bindings.get_mut(aor) else { return Vec::new() };
-        let mut gone = Vec::new();
-        for bound in bindings.extract_if(.., |bound| is_it(bound)) {
-            self.expiries.remove(&bound.expiry());
-            gone.push(bound.binding);
-        }
-        let uses = |connection| {
-            bindings.iter().any(|bound| bound.binding.flow.connection == Some(connection))
-        };
-        for connection in gone.iter().filter_map(|binding| binding.flow.connection) {
-            if !uses(connection) {
+        let gone: Vec<Binding> = self.change(aor, |bindings| {
+            bindings.extract_if(.., |bound| is_it(bound)).map(|bound| bound.binding).collect()
+        });
+        for flow in gone.iter().map(|binding| binding.flow) {
+            if let btree_map::Entry::Occupied(mut count) =
+                self.networks.entry(network(flow.remote.ip()))
+            {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+            let same = |bound: &Bound| bound.binding.flow.connection == flow.connection;
+            if let Some(connection) = flow.connection.filter(|_| !self.of(aor).iter().any(same)) {
                 self.connections.remove(&(connection, aor.to_owned()));
             }
-        }
-        if bindings.is_empty() {
-            self.bindings.remove(aor);
         }
         gone
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.expiries.first().map(|(until, ..)| *until)
+        self.expiries.first().map(|(until, _)| *until)
     }
 
     pub(super) fn timeout(&mut self, now: Instant, outbox: &mut Outbox) {
-        while let Some((_, aor, ..)) = self.expiries.first().filter(|(until, ..)| *until <= now) {
-            let aor = aor.clone();
+        while let Some((_, aor)) = self.expiries.first().filter(|(until, _)| *until <= now) {
+            let aor = Arc::clone(aor);
             for gone in self.take(&aor, |bound| bound.until <= now) {
                 outbox.store(unbound(gone));
             }
@@ -360,11 +391,6 @@ impl Bound {
         let Binding { instance, reg_id, .. } = &self.binding;
         let flow = instance.clone().map(|instance| FlowOf { instance, reg_id: *reg_id });
         Change { contact: self.contact.clone(), flow, life: None }
-    }
-
-    fn expiry(&self) -> (Instant, String, String, u32) {
-        let Binding { aor, contact, reg_id, .. } = &self.binding;
-        (self.until, aor.clone(), contact.clone(), *reg_id)
     }
 
     /// Its Contact in the answer to a REGISTER.
