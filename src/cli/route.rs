@@ -157,7 +157,7 @@ impl<'a> Report<'a> {
                     "there is no user {from:?}; for a call from outside say --trunk"
                 )))?;
                 let from = Number::Extension(user.extension.as_str().into());
-                (Caller::Users, from, settings.read(&dialled), Some(&user.dialing))
+                (Caller::Users, from, settings.read(&dialled), Some(&*user.dialing))
             }
         };
         let asked = Asked { caller: &caller, from: &from, dialled: &dialled, number: &number, at };

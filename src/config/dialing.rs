@@ -1,14 +1,20 @@
 //! The table `dial`: what may be dialled outwards, how often and how long. The node's holds where a user's or a trunk's says nothing.
 
+use std::sync::Arc;
+
 use super::file::Section;
 use super::folder::{Folder, Kind};
 use crate::switch::dialing::{Dialing, Right};
 use crate::switch::number::Country;
 
-/// Reads the table of `section`, if it has one.
-pub(super) fn read(section: &mut Section<'_>, folder: &Folder<'_>, usual: &Dialing) -> Dialing {
-    let mut dialing = usual.clone();
-    let Some(mut table) = section.section("dial") else { return dialing };
+/// Reads the table of `section`; who has none shares the usual one.
+pub(super) fn read(
+    section: &mut Section<'_>,
+    folder: &Folder<'_>,
+    usual: &Arc<Dialing>,
+) -> Arc<Dialing> {
+    let Some(mut table) = section.section("dial") else { return Arc::clone(usual) };
+    let mut dialing = Dialing::clone(usual);
     let rights = rights(&mut table, "rights");
     let countries = table.parsed_list("countries", country);
     if let Some((line, rights)) = &rights {
@@ -48,7 +54,7 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Folder<'_>, usual: &Diali
         }
     }
     table.end();
-    dialing
+    dialing.into()
 }
 
 /// A country by its two letters.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::address;
@@ -46,7 +47,7 @@ pub(super) struct Node {
     pub(super) early_media: EarlyMedia,
     pub(super) country: Option<Country>,
     pub(super) emergency: Vec<String>,
-    pub(super) dialing: Dialing,
+    pub(super) dialing: Arc<Dialing>,
     pub(super) features: Vec<(String, Code)>,
     pub(super) trusted: Vec<Source>,
     /// With its line.
@@ -87,7 +88,7 @@ impl Default for Node {
             early_media: EarlyMedia::Pass,
             country: None,
             emergency: Vec::new(),
-            dialing: Dialing::default(),
+            dialing: Arc::default(),
             features: forwarding::usual_codes(),
             trusted: Vec::new(),
             park: None,
@@ -118,7 +119,7 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
         if let Some(list) = section.parsed_list("trusted", address::source) {
             node.trusted = list.value.into_iter().map(|at| at.value).collect();
         }
-        node.dialing = dialing::read(&mut section, folder, &Dialing::default());
+        node.dialing = dialing::read(&mut section, folder, &Arc::default());
         put(&mut node.features, forwarding::codes(&mut section));
         node.park = park::read(&mut section);
         dns(&mut section, &mut node);

@@ -1,6 +1,7 @@
 //! `trunks/`: the relationships with carriers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::file::{At, Section};
@@ -186,7 +187,7 @@ fn identity(section: &mut Section<'_>, trusted: bool, gateways: &[Gateway]) -> I
 fn transit(section: &mut Section<'_>, folder: &Folder<'_>, node: &Node) -> Option<Dialing> {
     let may = section.flag("may_dial_out");
     let own = section.line_of("dial");
-    let dialing = dialing::read(section, folder, &node.dialing);
+    let dialing = Arc::unwrap_or_clone(dialing::read(section, folder, &node.dialing));
     match (may, own) {
         (Some(At { value: true, line }), None) => {
             let what = "calls of this carrier may dial out with the caps of one user: say `dial`";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::file::{self, Section, quoted};
+use super::file::{self, Document, Section, quoted};
 use super::findings::Findings;
 use super::folder::{Folder, Kind};
 use super::node::Node;
@@ -21,8 +21,7 @@ pub(super) fn read(
     findings: &Findings,
 ) -> BTreeMap<String, User> {
     let domain = node.domain.as_str();
-    let mut users = BTreeMap::new();
-    for (extension, document) in folder.objects(Kind::Users, findings) {
+    let read = |(extension, document): (&str, Document<'_>)| {
         let mut section = document.section(findings);
         let shown = section.parsed("name", shown_name);
         let caller_id = section.parsed("caller_id", name::number);
@@ -64,9 +63,9 @@ pub(super) fn read(
             redirects,
             watch: watch.map_or(Watch::State, |at| at.value),
         };
-        users.insert(extension.to_owned(), user);
-    }
-    users
+        (extension.to_owned(), user)
+    };
+    folder.objects(Kind::Users, findings).map(read).collect()
 }
 
 /// What a user's file says beside what [`write()`] writes, to be kept when the password changes.

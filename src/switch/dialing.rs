@@ -215,7 +215,7 @@ impl Ledger {
         let Some(Demand { country, .. }) = Demand::of(settings, number) else { return Ok(()) };
         let refused = |why| Refused { why, country };
         let dialing = match by {
-            Party::User(user) => settings.users.get(user).map(|user| &user.dialing),
+            Party::User(user) => settings.users.get(user).map(|user| &*user.dialing),
             Party::Trunk(trunk) => settings.trunks.get(trunk).and_then(|it| it.dialing.as_ref()),
         };
         let dialing = dialing.ok_or(refused("this caller may not dial out"))?;

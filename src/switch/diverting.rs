@@ -50,7 +50,7 @@ impl Switch {
             if to.reveal() == user {
                 return Err(No::of(403, "nobody is forwarded to themselves"));
             }
-            let dialing = Dialing { off_hours: None, ..known.dialing.clone() };
+            let dialing = Dialing { off_hours: None, ..Dialing::clone(&known.dialing) };
             let by = Party::User(user.to_owned());
             let plan = self.route(now, &by, &Number::Extension(user.into()), to.reveal())?;
             let number = match no_emergency(plan)?.target {

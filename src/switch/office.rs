@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Now;
-use super::dialing::Dialing;
 use super::forwarding::Forwards;
 use super::number::{Country, Numbering};
 use super::settings::{
@@ -33,7 +33,7 @@ pub(super) fn settings() -> Settings {
     let user = |extension: &str| {
         let name = Redacted::new(format!("Owner of {extension}"));
         let ha1 = Ha1::of(extension, REALM, PASSWORD);
-        let (caller_id, dialing) = (None, Dialing::default());
+        let (caller_id, dialing) = (None, Arc::default());
         let user = User {
             extension: extension.into(),
             name,

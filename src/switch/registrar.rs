@@ -45,7 +45,6 @@ pub(super) struct Registrar {
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) binding: Binding,
-    pub(super) contact: Uri,
     /// The proxies on the way to it.
     pub(super) path: Vec<Address>,
     pub(super) link: Link,
@@ -73,7 +72,7 @@ impl Registrar {
             let left = binding.expires.since(now.utc);
             let listening = usize::from(binding.flow.listener.0) < settings.listeners.len();
             match Uri::parse(&binding.contact) {
-                Ok(contact)
+                Ok(_)
                     if listening
                         && !left.is_zero()
                         && settings.users.contains_key(&binding.aor) =>
@@ -82,7 +81,7 @@ impl Registrar {
                     let path = path.filter_map(Result::ok).collect();
                     let link = Link::Stands;
                     let until = now.instant + left;
-                    let mut bound = Bound { binding, contact, path, link, until };
+                    let mut bound = Bound { binding, path, link, until };
                     // The connection it registered over did not outlive the process.
                     bound.cut();
                     registrar.insert(bound);
@@ -111,10 +110,10 @@ impl Registrar {
         if !used.transport.is_reliable() {
             return None;
         }
-        let mut alike = self.reachable(aor).filter(|bound| bound.contact.matches(target));
+        let mut alike = self.reachable(aor).filter(|bound| bound.contact().matches(target));
         let by_user = || {
             // A new connection may have another address in its Contact; the user part tells phones apart, where it does.
-            let user = |bound: &&Bound| bound.contact.user() == target.user();
+            let user = |bound: &&Bound| bound.contact().user() == target.user();
             let mut alike = self.reachable(aor).filter(user);
             alike.next().filter(|_| alike.next().is_none())
         };
@@ -201,7 +200,7 @@ impl Registrar {
             }
             outbox.store(Entry::Bound(binding.clone()));
             let (path, until) = (path.clone(), now.instant + life);
-            self.insert(Bound { binding, contact, path, link: Link::Stands, until });
+            self.insert(Bound { binding, path, link: Link::Stands, until });
         }
         for gone in self.make_room(aor, settings.registrar.contacts) {
             outbox.store(unbound(gone));
@@ -377,6 +376,11 @@ impl Registrar {
 }
 
 impl Bound {
+    /// Its Contact. Kept as text alone: of 100,000 bindings few are called at a time.
+    pub(super) fn contact(&self) -> Uri {
+        Uri::parse(&self.binding.contact).expect("a Contact was read before it was bound")
+    }
+
     /// Whether a Contact, and the flow it names, mean this one (RFC 3261 §10.2.4, RFC 5626 §6).
     fn is(&self, contact: &Uri, flow: Option<&FlowOf>) -> bool {
         let same_flow = |flow: &FlowOf| {
@@ -384,13 +388,13 @@ impl Bound {
                 && self.binding.reg_id == flow.reg_id
         };
         let is_alone = self.binding.reg_id == 0;
-        flow.is_some_and(same_flow) || is_alone && self.contact.matches(contact)
+        flow.is_some_and(same_flow) || is_alone && self.contact().matches(contact)
     }
 
     fn removal(&self) -> Change {
         let Binding { instance, reg_id, .. } = &self.binding;
         let flow = instance.clone().map(|instance| FlowOf { instance, reg_id: *reg_id });
-        Change { contact: self.contact.clone(), flow, life: None }
+        Change { contact: self.contact(), flow, life: None }
     }
 
     /// Its Contact in the answer to a REGISTER.
@@ -402,19 +406,20 @@ impl Bound {
                 let instance = Params::quoted(instance);
                 format!(
                     "<{}>;+sip.instance={instance};reg-id={reg_id};expires={left}",
-                    self.contact
+                    self.binding.contact
                 )
             }
-            None => format!("<{}>;expires={left}", self.contact),
+            None => format!("<{}>;expires={left}", self.binding.contact),
         }
     }
 
     /// Its connection is gone. Whose Contact is at the same machine, at a port that the connection did not come from, may listen there;
     /// whoever is behind NAT does not, and nobody is called over TLS.
     fn cut(&mut self) {
+        let contact = self.contact();
         let flow = &mut self.binding.flow;
         flow.connection = None;
-        let listens = self.contact.socket_addr().filter(|contact| {
+        let listens = contact.socket_addr().filter(|contact| {
             contact.ip() == flow.remote.ip().to_canonical() && contact.port() != flow.remote.port()
         });
         self.link = match (flow.transport, listens) {

@@ -6,6 +6,7 @@ mod trunk;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::dialing::Dialing;
@@ -185,7 +186,7 @@ pub struct User {
     /// The only transport that their phones may use; `None`: any.
     pub transport: Option<Transport>,
     /// What the user may dial.
-    pub dialing: Dialing,
+    pub dialing: Arc<Dialing>,
     /// Whoever is of the same group may pick up what rings at this user's phones.
     pub pickup_group: Option<String>,
     /// What becomes of calls to the user.

@@ -1,6 +1,7 @@
 //! Calls that run in circles: between two switches, and back to the one they came from (RFC 5393).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tonspur::switch::dialing::{Dialing, Right};
 use tonspur::switch::forwarding::{Occasion, target};
@@ -57,7 +58,7 @@ fn forwarded(settings: &mut Settings) {
     transit(settings);
     let bob = settings.users.get_mut("201").expect("bob");
     bob.forward.to.insert(Occasion::Always, target("+4930555099").expect("a number"));
-    bob.dialing.at_once = 10_000;
+    Arc::make_mut(&mut bob.dialing).at_once = 10_000;
     for route in &mut settings.routes {
         route.to = Destination::User("201".into());
     }

@@ -1,6 +1,8 @@
 //! Calls that go elsewhere: forwarding (RFC 5359 §2.7 to §2.9), do not disturb, phones that name somebody else, circles, and numbers
 //! that whoever forwards may not dial.
 
+use std::sync::Arc;
+
 use tonspur::switch::control::{Reply, Request};
 use tonspur::switch::settings::{Destination, NumberPattern, Redirects, Route, Settings};
 
@@ -207,7 +209,7 @@ fn a_forward_that_was_allowed_once_is_refused_when_it_is_not_any_more() {
     let lab = Lab::with(|settings| {
         outside(settings);
         let bob = settings.users.get_mut("201").expect("bob");
-        bob.dialing.calls_per_hour = 1;
+        Arc::make_mut(&mut bob.dialing).calls_per_hour = 1;
         let to = tonspur::switch::forwarding::target("09001123456").expect("a number");
         bob.forward.to.insert(tonspur::switch::forwarding::Occasion::Always, to);
     });

@@ -1,5 +1,7 @@
 //! Calls out: who may dial what, which trunk takes them, and what is never held up.
 
+use std::sync::Arc;
+
 use tonspur::switch::control::{Reply, Request};
 use tonspur::switch::settings::{Destination, NumberPattern, Route, Settings, When};
 
@@ -71,7 +73,8 @@ fn who_dials_what_they_may_not_is_told_and_no_place_is_taken() {
 fn a_call_too_many_at_once_is_refused_and_there_is_room_when_one_has_ended() {
     let lab = Lab::with(|settings| {
         open(settings);
-        settings.users.get_mut("201").expect("bob").dialing.at_once = 1;
+        let bob = settings.users.get_mut("201").expect("bob");
+        Arc::make_mut(&mut bob.dialing).at_once = 1;
     });
     let north = lab.carrier("north");
     let (bob, second) = (lab.phone("bob").registers(), lab.phone("bob").registers());
@@ -92,7 +95,8 @@ fn an_emergency_goes_out_when_nothing_else_does() {
         open(settings);
         settings.calls = 1;
         settings.trunks.get_mut("north").expect("north").channels = 1;
-        let dialing = &mut settings.users.get_mut("202").expect("alice").dialing;
+        let alice = settings.users.get_mut("202").expect("alice");
+        let dialing = Arc::make_mut(&mut alice.dialing);
         (dialing.at_once, dialing.rights) = (0, Vec::new());
     });
     let (north, again) = (lab.carrier("north"), lab.carrier("north"));

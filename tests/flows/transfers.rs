@@ -1,6 +1,7 @@
 //! Blind transfer: the call goes on without whoever asked for it, and comes back to them if nobody takes it. The recording is one, and
 //! hears only those who may be recorded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonspur::media::Silence;
@@ -536,9 +537,9 @@ fn whoever_transfers_needs_the_right_to_dial_and_a_failure_costs_none() {
     use tonspur::switch::dialing::Right;
     let lab = Lab::with(|settings| {
         let bob = settings.users.get_mut("201").expect("bob");
-        bob.dialing.at_once = 1;
+        Arc::make_mut(&mut bob.dialing).at_once = 1;
         let alice = settings.users.get_mut("202").expect("alice");
-        alice.dialing.rights = vec![Right::Internal];
+        Arc::make_mut(&mut alice.dialing).rights = vec![Right::Internal];
     });
     let (caller, bob) = talking_unrecorded(&lab);
     let (outside, alice) = (lab.carrier("south"), lab.agent("alice"));

@@ -101,7 +101,7 @@ impl Door {
                 caller_id,
                 transport: None,
                 watch: Watch::State,
-                dialing,
+                dialing: dialing.into(),
                 pickup_group: None,
                 forward: Forwards::default(),
                 redirects: tonspur::switch::settings::Redirects::Refuse,

@@ -178,7 +178,7 @@ fn phones(registrar: &Registrar, user: &str) -> Vec<Vec<Aim>> {
     let mut phones: Vec<(Option<&str>, Vec<Aim>)> = Vec::new();
     for bound in registrar.reachable(user) {
         let aim = Aim {
-            target: bound.contact.for_request(),
+            target: bound.contact().for_request(),
             routes: bound.path.clone(),
             flow: bound.binding.flow,
         };

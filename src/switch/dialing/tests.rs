@@ -1,5 +1,7 @@
 //! Who may call whom, how often and how long.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::switch::hours::{Hours, Span};
 use crate::switch::office;
@@ -15,7 +17,7 @@ struct Clerk {
 impl Clerk {
     fn new(change: impl FnOnce(&mut Dialing)) -> Clerk {
         let mut settings = office::settings();
-        change(&mut settings.users.get_mut("1001").expect("a user").dialing);
+        change(Arc::make_mut(&mut settings.users.get_mut("1001").expect("a user").dialing));
         let now = office::morning(Instant::now());
         Clerk { settings, ledger: Ledger::default(), now, calls: 0 }
     }

@@ -199,8 +199,13 @@ fn a_user_registers_themselves_and_nobody_else() {
         let answer = office.proves(phone, "1001", PASSWORD, &other);
         assert_eq!((code(&answer), answer.lines(Name::Contact).count()), (403, 0));
     }
-    let contacts: Vec<&str> =
-        office.switch.registrar.of("1002").iter().map(|bound| bound.contact.as_str()).collect();
+    let contacts: Vec<&str> = office
+        .switch
+        .registrar
+        .of("1002")
+        .iter()
+        .map(|bound| bound.binding.contact.as_str())
+        .collect();
     assert_eq!(contacts, ["sip:1002@10.0.0.51:5060"]);
 }
 

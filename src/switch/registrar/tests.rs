@@ -88,7 +88,7 @@ impl Desk {
     }
 
     fn contacts(&self) -> Vec<String> {
-        self.registrar.of("1001").iter().map(|bound| bound.contact.to_string()).collect()
+        self.registrar.of("1001").iter().map(|bound| bound.contact().to_string()).collect()
     }
 
     fn pass(&mut self, span: Duration) {

@@ -123,7 +123,7 @@ fn a_phone_whose_connection_is_cut_is_reached_again_once_it_has_a_new_one() {
     let behind_nat = "Contact: <sip:1001@10.0.0.50:5060;transport=tcp>";
     let (before, after) = (tcp(1, "192.0.2.77:40000"), tcp(2, "192.0.2.77:40001"));
     desk.answer("a", 1, &[behind_nat], before);
-    let target = desk.registrar.of("1001")[0].contact.clone();
+    let target = desk.registrar.of("1001")[0].contact();
     assert_eq!(desk.registrar.since("1001", &target, before), None, "it is that");
     desk.registrar.closed(ConnectionId(1));
     assert_eq!(desk.registrar.reachable("1001").count(), 0);
