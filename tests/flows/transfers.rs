@@ -311,6 +311,34 @@ fn whoever_hangs_up_at_once_ends_nothing_and_is_called_back_if_nobody_answers() 
 }
 
 #[test]
+fn whoever_hangs_up_on_the_news_of_a_failed_transfer_is_called_back() {
+    // What baresip does; where the two cross, the BYE comes a little later.
+    for late in [Duration::ZERO, secs(1)] {
+        let lab = Lab::new();
+        let (caller, bob) = talking(&lab, SUPPORT);
+        let alice = lab.agent("alice");
+        bob.refers("202").is_told("100 Trying");
+        alice.rings(ms(500));
+        bob.is_told("180 Ringing");
+        alice.replies(486, "Busy Here").expects("ACK");
+        bob.is_told("486 Busy Here");
+        lab.advance(late);
+        bob.hangs_up();
+        caller.gets_no("BYE", ms(10));
+        bob.rings(ms(500)).answers();
+        hear_each_other(&lab, &caller, &bob);
+        // Who has the call back and hangs up then has ended it.
+        bob.hangs_up();
+        caller.is_hung_up();
+        lab.settles();
+        let [recording] = &lab.recordings()[..] else { panic!("one recording") };
+        assert!(recording.sealed);
+        let [cdr] = &lab.cdrs()[..] else { panic!("one call") };
+        assert_eq!(cdr.end_cause.as_deref(), Some("agent hung up"));
+    }
+}
+
+#[test]
 fn a_transferor_who_stays_is_hung_up() {
     let lab = Lab::new();
     let (caller, bob) = talking_unrecorded(&lab);

@@ -27,6 +27,7 @@ impl Call {
         let talks = leg == self.a.id || matches!(self.stage, Stage::Talking { b } if b == leg);
         match outcome {
             Outcome::Refused(status) => self.declined(desk, status),
+            Outcome::Lost if talks && self.hung_up_too_soon(desk, leg) => {}
             Outcome::Lost if talks => {
                 self.finish(desk, &format!("{} hung up", self.side(leg)), status)
             }

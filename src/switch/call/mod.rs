@@ -34,7 +34,7 @@ use gateways::Outward;
 use leg::{Leg, Outcome};
 pub(super) use leg::{LegId, Party};
 pub(super) use transfer::Referral;
-use transfer::{Aside, Serving, Transfer};
+use transfer::{Aside, Returned, Serving, Transfer};
 
 use super::consent::Question;
 use super::control::CallRow;
@@ -92,6 +92,8 @@ pub(super) struct Call {
     stage: Stage,
     /// A transfer under way.
     transfer: Option<Transfer>,
+    /// Who has the call back of a transfer that failed.
+    returned: Option<Returned>,
     /// The agent at work, if a queue brought them here.
     serving: Option<Serving>,
     /// How legs are shown that are neither the caller's nor a user's.
@@ -223,6 +225,7 @@ impl Call {
             aside: Vec::new(),
             stage: Stage::Opening,
             transfer: None,
+            returned: None,
             serving: None,
             faces: Vec::new(),
             recording: None,

@@ -20,6 +20,9 @@ use crate::wire::sip::uri::{Scheme, Uri};
 
 /// A transferor whose transfer has succeeded hangs up by itself within this, or is hung up.
 const GRACE: Duration = Duration::from_secs(3);
+/// A BYE that comes so soon after the news that a transfer has failed was for a call given away: it may have crossed the news, and some
+/// phones (baresip) hang up on it. Nobody has spoken again with whom they have back by then.
+const CROSSING: Duration = Duration::from_secs(2);
 /// More transferors than this are not on their way out of one call.
 const MOST_ASIDE: usize = 8;
 
@@ -57,6 +60,14 @@ pub(super) struct Transfer {
     pub(super) hops: Hops,
     /// The transferor's account was charged.
     pub(super) is_charged: bool,
+}
+
+/// The user who has just had the call back at this leg.
+#[derive(Debug)]
+pub(super) struct Returned {
+    leg: LegId,
+    user: String,
+    at: Instant,
 }
 
 /// An agent at work for a queue.
@@ -261,15 +272,33 @@ impl Call {
         self.tell_aside(desk, leg, status);
         let place = self.aside.iter().position(|aside| aside.leg.id == leg);
         match (place, by) {
-            (Some(at), _) if self.aside[at].leg.is_confirmed() => {
+            (Some(at), by) if self.aside[at].leg.is_confirmed() => {
                 let Aside { leg, .. } = self.aside.remove(at);
                 let back = leg.id;
+                if let Party::User(user) = by {
+                    self.returned = Some(Returned { leg: back, user, at: desk.now.instant });
+                }
                 self.b.push(leg);
                 self.converse(desk, back);
             }
             (_, Party::User(user)) => self.call_back(desk, user),
             (_, Party::Trunk(_)) => self.refuse(desk, status, cause(status)),
         }
+    }
+
+    /// A side that talks has hung up: whether it did not mean the call that it has back. Then it is called back.
+    pub(super) fn hung_up_too_soon(&mut self, desk: &mut Desk<'_>, leg: LegId) -> bool {
+        let is_meant = |returned: &mut Returned| {
+            returned.leg == leg && desk.now.instant < returned.at + CROSSING
+        };
+        let Some(returned) = self.returned.take_if(is_meant) else { return false };
+        let Some(left) = self.step_out(desk, leg) else { return false };
+        self.b.push(left);
+        self.served_by(desk, leg);
+        self.stage = Stage::Ringing { until: desk.now.instant, offer: None };
+        self.settle_recording(desk);
+        self.call_back(desk, returned.user);
+        true
     }
 
     /// Rings whoever has sent the call away.
