@@ -86,6 +86,9 @@ impl Switch {
         if call.awaits_name() {
             self.locating.insert(id);
         }
+        if call.awaits_phone() {
+            self.cut_off.insert(id);
+        }
         let (noted, wanted) = (call.scheduled, call.deadline());
         if noted != wanted {
             call.scheduled = wanted;
@@ -104,6 +107,7 @@ impl Switch {
         self.keys.forget(id);
         self.arming.remove(&id);
         self.locating.remove(&id);
+        self.cut_off.remove(&id);
         call.scheduled.map(|at| self.alarms.remove(&(at, id)));
         for recording in call.recordings() {
             self.recordings.remove(&recording);

@@ -166,6 +166,8 @@ pub struct Switch {
     arming: BTreeSet<CallId>,
     /// Calls that wait until it is known where a gateway is.
     locating: BTreeSet<CallId>,
+    /// Calls that ring at a phone which was cut off, and may come back.
+    cut_off: BTreeSet<CallId>,
     /// BYEs for the dialogs of before the restart, by the journal's key.
     farewells: BTreeMap<ClientId, String>,
     /// Whether anything has changed by which a waiting caller may have found an agent: a line, an agent, a phone.
@@ -239,6 +241,7 @@ impl Switch {
             recordings: BTreeMap::new(),
             arming: BTreeSet::new(),
             locating: BTreeSet::new(),
+            cut_off: BTreeSet::new(),
             farewells,
             lines: Lines::Settled,
             stopping: Stopping::No,
@@ -319,6 +322,7 @@ impl Switch {
             ("recordings", self.recordings.len()),
             ("unsettled recordings", self.arming.len()),
             ("calls that look for a gateway", self.locating.len()),
+            ("calls that wait for a phone", self.cut_off.len()),
             ("goodbyes to registrars", usize::from(self.trunks.is_leaving())),
             ("keys", usize::from(!self.keys.is_empty())),
             ("parked calls", self.parking.taken()),
@@ -464,10 +468,14 @@ impl Switch {
         use endpoint::Event;
         match event {
             Event::Request { server, request, flow } => {
-                if request.method() == Some(&Method::Register) {
+                let registers = request.method() == Some(&Method::Register);
+                self.request(now, server, request, flow);
+                if registers {
                     self.lines = Lines::Changed;
+                    for call in std::mem::take(&mut self.cut_off) {
+                        self.with(now, call, Call::ring_on);
+                    }
                 }
-                self.request(now, server, request, flow)
             }
             Event::Acknowledged { server, ack } => {
                 if let Some((call, leg)) = self.keys.concluded(server) {
@@ -482,6 +490,16 @@ impl Switch {
             Event::Cancelled { server, reason } => {
                 if let Some((call, _)) = self.keys.servers.get(&server).copied() {
                     self.with(now, call, |call, desk| call.cancelled(desk, reason.as_deref()));
+                }
+            }
+            Event::Severed { client } => {
+                if let Some((call, leg)) = self.keys.clients.get(&client).copied() {
+                    self.with(now, call, |call, desk| call.severed(desk, leg));
+                }
+            }
+            Event::Deserted { server } => {
+                if let Some((call, leg)) = self.keys.servers.get(&server).copied() {
+                    self.with(now, call, |call, desk| call.deserted(desk, leg));
                 }
             }
             Event::Response { client, response, flow } => {

@@ -55,6 +55,10 @@ pub(super) struct Bound {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Link {
     Stands,
+    /// That connection was cut, and it is called at its Contact, where it may listen.
+    Moved {
+        cut: Option<ConnectionId>,
+    },
     /// Its connection was cut, and it can be reached by no other: it has to register anew.
     Lost,
 }
@@ -101,11 +105,11 @@ impl Registrar {
 
     /// Those of them that can be reached, as far as we know.
     pub(super) fn reachable(&self, aor: &str) -> impl DoubleEndedIterator<Item = &Bound> {
-        self.of(aor).iter().filter(|bound| bound.link == Link::Stands)
+        self.of(aor).iter().filter(|bound| bound.link != Link::Lost)
     }
 
-    /// The connection by which a phone has registered since it used this flow, if it is another one: where its requests go that were cut
-    /// off. `target` is its Contact inside a call.
+    /// The way to a phone since it used this flow, if it is another one: the connection by which it has registered since, or its Contact
+    /// where it listens; where its requests go that were cut off. `target` is its Contact inside a call.
     pub(super) fn since(&self, aor: &str, target: &Uri, used: Flow) -> Option<Flow> {
         if !used.transport.is_reliable() {
             return None;
@@ -119,7 +123,12 @@ impl Registrar {
         };
         let found = alike.next_back().or_else(by_user)?;
         let flow = found.binding.flow;
-        (flow.connection.is_some() && flow.connection != used.connection).then_some(flow)
+        let is_other = match found.link {
+            Link::Stands => flow.connection.is_some() && flow.connection != used.connection,
+            Link::Moved { cut } => cut.is_some() && cut == used.connection,
+            Link::Lost => false,
+        };
+        is_other.then_some(flow)
     }
 
     /// A connection has ended: its phones are reached by their Contact, if that is an address of its own, or not before they register
@@ -418,7 +427,7 @@ impl Bound {
     fn cut(&mut self) {
         let contact = self.contact();
         let flow = &mut self.binding.flow;
-        flow.connection = None;
+        let cut = flow.connection.take();
         let listens = contact.socket_addr().filter(|contact| {
             contact.ip() == flow.remote.ip().to_canonical() && contact.port() != flow.remote.port()
         });
@@ -426,7 +435,7 @@ impl Bound {
             (Transport::Udp, _) => Link::Stands,
             (Transport::Tcp, Some(contact)) => {
                 flow.remote = contact;
-                Link::Stands
+                Link::Moved { cut }
             }
             (Transport::Tcp, None) | (Transport::Tls, _) => Link::Lost,
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::desk::{Desk, News};
 use super::leg::{Outcome, UNANSWERED};
-use super::{Call, LegId, Stage};
+use super::{Call, LegId, Party, Stage};
 use crate::switch::journal::{CallDirection, ConsentAnswer, Entry};
 use crate::switch::log::Fact;
 use crate::switch::routing::Target;
@@ -64,6 +64,15 @@ impl Call {
             leg.hang_up(desk, reason);
         }
         self.finish(desk, "caller hung up", Some(Status::of(487)));
+    }
+
+    /// The caller's connection was cut before they were answered. A phone's INVITE has failed with that (RFC 3261 §8.1.3.1): it waits for
+    /// nothing, and calls anew. A carrier's may be a proxy's, which gets its answer by a new connection (§18.2.2).
+    pub(in crate::switch) fn deserted(&mut self, desk: &mut Desk<'_>, leg: LegId) {
+        if leg == self.a.id && self.a.is_unanswered() && matches!(self.a.party, Party::User(_)) {
+            self.a.cancelled(desk);
+            self.finish(desk, "caller was lost", Some(Status::of(487)));
+        }
     }
 
     /// A 2xx of ours was never acknowledged.

@@ -92,6 +92,25 @@ impl Call {
         true
     }
 
+    /// The connection to a leg was cut while it rang.
+    pub(in crate::switch) fn severed(&mut self, desk: &mut Desk<'_>, leg: LegId) {
+        if let Some(leg) = self.leg(leg) {
+            leg.severed(desk);
+        }
+    }
+
+    /// Whether it waits for phones that were cut off while they rang.
+    pub(in crate::switch) fn awaits_phone(&self) -> bool {
+        self.b.iter().any(Leg::is_cut_off)
+    }
+
+    /// Somebody has registered: perhaps one of those phones.
+    pub(in crate::switch) fn ring_on(&mut self, desk: &mut Desk<'_>) {
+        for leg in &mut self.b {
+            leg.ring_on(desk);
+        }
+    }
+
     fn call_out(
         &mut self,
         desk: &mut Desk<'_>,

@@ -127,7 +127,14 @@ enum State {
     /// Nothing sent yet.
     Opening,
     /// Our INVITE awaits its final answer.
-    Calling { client: ClientId, authorised: bool, give_up: Option<Instant>, forks: Vec<Fork> },
+    Calling {
+        client: ClientId,
+        authorised: bool,
+        /// It is, unless something is heard till then.
+        give_up: Option<Instant>,
+        forks: Vec<Fork>,
+        link: Link,
+    },
     /// We have lost interest in the answer.
     Cancelling { client: ClientId },
     /// Confirmed.
@@ -136,6 +143,14 @@ enum State {
     Leaving { client: ClientId },
     /// The dialog is over.
     Gone,
+}
+
+/// Whether there is a way to whoever is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Link {
+    Stands,
+    /// The connection was cut while it rang, and no other is known yet.
+    Cut,
 }
 
 /// What the ACK of our 2xx begins.
@@ -461,7 +476,7 @@ impl Leg {
         [own, asking, self.refresh_deadline()].into_iter().flatten().min()
     }
 
-    /// A gateway that gave no sign of life is given up; a re-INVITE that met another is tried again; who may be silent is asked; what
+    /// A gateway that gave no sign of life, and a phone that was cut off, are given up; a re-INVITE that met another is tried again; who may be silent is asked; what
     /// is not acknowledged is repeated, what gets old is refreshed.
     pub(super) fn timeout(&mut self, desk: &mut Desk<'_>) -> Outcome {
         self.ask_after(desk);
@@ -472,8 +487,13 @@ impl Leg {
             State::Invited { .. } => self.repeat(desk),
             State::Calling { client, give_up: Some(at), .. } if at <= desk.now.instant => {
                 self.cancel(desk, client, None);
-                self.has_place = false;
-                Outcome::Unserved { status: Status::of(408), after: None }
+                match self.party {
+                    Party::User(_) => Outcome::Refused(UNANSWERED),
+                    Party::Trunk(_) => {
+                        self.has_place = false;
+                        Outcome::Unserved { status: Status::of(408), after: None }
+                    }
+                }
             }
             State::Up(Exchange::Later { at }) if at <= desk.now.instant => {
                 self.state = State::Up(Exchange::Idle);

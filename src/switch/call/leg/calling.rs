@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Exchange, Leg, Outcome, SDP, State};
+use super::{Exchange, Leg, Link, Outcome, Party, SDP, State};
 use crate::switch::call::desk::Desk;
 use crate::wire::flow::Flow;
 use crate::wire::sdp::negotiation::Session;
@@ -18,6 +18,10 @@ const FORKS: usize = 8;
 
 /// Most PRACKs of a leg that await their answers.
 pub(super) const PRACKS: usize = 4;
+
+/// A phone whose connection breaks while it rings has so long to come back: who is merely moved on by their network does so within
+/// seconds, and a caller is not left ringing at nobody for longer.
+const COMES_BACK: Duration = Duration::from_secs(5);
 
 /// One early dialog: a phone behind the far side that has said something (RFC 3261 §12.1.2).
 #[derive(Debug)]
@@ -68,7 +72,36 @@ impl Leg {
         }
         let client = desk.request(self.key(), self.way(desk), request.body(SDP, &offer));
         let give_up = self.patience.map(|time| desk.now.instant + time);
-        self.state = State::Calling { client, authorised, give_up, forks: Vec::new() };
+        self.state =
+            State::Calling { client, authorised, give_up, forks: Vec::new(), link: Link::Stands };
+    }
+
+    /// The connection by which it is called was cut while it rang.
+    pub(in crate::switch::call) fn severed(&mut self, desk: &mut Desk<'_>) {
+        if let State::Calling { link: link @ Link::Stands, give_up, .. } = &mut self.state {
+            *link = Link::Cut;
+            *give_up = Some(desk.now.instant + self.patience.unwrap_or(COMES_BACK));
+            self.ring_on(desk);
+        }
+    }
+
+    /// Whoever was cut off while it rang is told of the call once more, as soon as there is a way.
+    pub(in crate::switch::call) fn ring_on(&mut self, desk: &mut Desk<'_>) {
+        let cut = self.dialog.flow();
+        let State::Calling { client, link: link @ Link::Cut, .. } = &mut self.state else { return };
+        let way = match &self.party {
+            Party::User(user) => desk.registrar.since(user, self.dialog.target(), cut),
+            Party::Trunk(_) => Some(Flow { connection: None, ..cut }),
+        };
+        if let Some(way) = way {
+            *link = Link::Stands;
+            desk.endpoint.repeat(*client, way);
+        }
+    }
+
+    /// Whether it was cut off while it rang, and has not come back yet.
+    pub(in crate::switch::call) fn is_cut_off(&self) -> bool {
+        matches!(self.state, State::Calling { link: Link::Cut, .. })
     }
 
     /// CANCELs the INVITE: whatever was said in its early dialogs, the next request in the one that may still come is a later one.

@@ -123,3 +123,111 @@ fn a_bye_finds_the_phone_by_the_connection_it_has_registered_by_since() {
     let byes: Vec<_> = office.requests(Method::Bye).into_iter().map(|(flow, _)| flow).collect();
     assert!(byes.contains(&tcp(2)), "{byes:?}");
 }
+
+/// Which statuses the caller has been told since it was last asked, repetitions aside.
+fn told(office: &mut Office) -> Vec<u16> {
+    let sent = office.sent();
+    let mut told: Vec<u16> = sent.iter().filter_map(Message::status).map(Status::code).collect();
+    told.dedup();
+    told
+}
+
+#[test]
+fn a_phone_that_is_cut_off_while_it_rings_and_stays_away_is_not_rung_on() {
+    let mut office = Office::with_phone(&[(tcp(1), vec![contact("")])]);
+    let rung = office.calls("a");
+    office.answers(&rung[0], 180);
+    assert_eq!(told(&mut office), [180]);
+    office.cuts(tcp(1));
+    office.pass(Duration::from_secs(4));
+    assert_eq!(told(&mut office), [0; 0], "it may come back");
+    office.pass(Duration::from_secs(2));
+    assert_eq!(told(&mut office), [480]);
+}
+
+#[test]
+fn a_phone_that_comes_back_rings_on_and_may_answer() {
+    let mut office = Office::with_phone(&[(tcp(1), vec![contact("")])]);
+    let rung = office.calls("a");
+    office.answers(&rung[0], 180);
+    office.cuts(tcp(1));
+    office.pass(Duration::from_secs(3));
+    let register = office::register("1001", "again", 1, &[&contact("")]);
+    let challenge = office.asks(tcp(2), &register);
+    let register = with_credentials(&challenge, "1001", PASSWORD, &register);
+    office.receive(tcp(2), &register);
+    // The same INVITE: to one that has forgotten it a new one, to others a repetition.
+    let again = office.requests(Method::Invite);
+    assert_eq!(again.len(), 1);
+    assert_eq!((again[0].0, again[0].1.via().branch()), (tcp(2), rung[0].1.via().branch()));
+    office.answers(&again[0], 180);
+    office.pass(Duration::from_secs(10));
+    assert!(!told(&mut office).contains(&480));
+    office.answers(&again[0], 200);
+    assert!(told(&mut office).contains(&200));
+}
+
+#[test]
+fn a_phone_that_has_a_new_connection_already_rings_there_at_once_and_is_cancelled_there() {
+    let mut office = Office::with_phone(&[(tcp(1), vec![contact("")])]);
+    let rung = office.calls("a");
+    office.answers(&rung[0], 180);
+    let register = office::register("1001", "again", 1, &[&contact("")]);
+    office.proves(tcp(2), "1001", PASSWORD, &register);
+    office.cuts(tcp(1));
+    let again = office.requests(Method::Invite);
+    assert_eq!(again.iter().map(|(flow, _)| *flow).collect::<Vec<_>>(), [tcp(2)]);
+    // It says no more: the call is cancelled where it was repeated.
+    office.pass(Duration::from_secs(6));
+    assert_eq!(office.requests(Method::Cancel)[0].0, tcp(2));
+}
+
+#[test]
+fn a_phone_that_listens_at_its_contact_rings_on_there() {
+    let listening = "Contact: <sip:1001@192.0.2.77:5060;transport=tcp>".to_owned();
+    let mut office = Office::with_phone(&[(tcp(1), vec![listening])]);
+    let rung = office.calls("a");
+    office.answers(&rung[0], 180);
+    office.cuts(tcp(1));
+    let again = office.requests(Method::Invite);
+    assert_eq!(again[0].0.remote.to_string(), "192.0.2.77:5060");
+    office.handle(Input::Flow(flow::Event::Unreachable(again[0].0)));
+    assert_eq!(told(&mut office), [480]);
+}
+
+#[test]
+fn a_caller_who_is_cut_off_before_the_answer_is_not_waited_for() {
+    let mut office = Office::with_phone(&[(tcp(1), vec![contact("")])]);
+    let lines = [contact("")];
+    let call = office::request(
+        "INVITE",
+        "sip:1002@office.example",
+        "1001",
+        "1002",
+        ("a", 1),
+        &[&lines[0]],
+    );
+    let register = office::register("1002", "r9", 1, &["Contact: <sip:1002@10.0.0.51:5060>"]);
+    office.proves(office::flow(0, PHONES[1]), "1002", PASSWORD, &register);
+    let challenge = office.asks(tcp(1), &call);
+    office.receive(tcp(1), &with_credentials(&challenge, "1001", PASSWORD, &call));
+    let rung = office.requests(Method::Invite);
+    office.answers(&rung[0], 180);
+    office.sent();
+    office.cuts(tcp(1));
+    assert_eq!(office.requests(Method::Cancel)[0].0, rung[0].0);
+}
+
+#[test]
+fn a_carrier_that_is_cut_off_is_answered_by_a_new_connection() {
+    let mut office = Office::with_phone(&[(tcp(1), vec![contact("")])]);
+    office.switch.settings.listeners[2].profile = Profile::External;
+    let carrier = Flow { remote: "192.0.2.9:40000".parse().expect("an address"), ..tcp(9) };
+    office.receive(carrier, &invite("1001", "a", &[]));
+    let rung = office.requests(Method::Invite);
+    office.cuts(carrier);
+    assert_eq!(office.requests(Method::Cancel).len(), 0);
+    office.answers(&rung[0], 200);
+    let answer = office.sent.iter().find(|(_, message)| message.status() == Some(Status::of(200)));
+    assert_eq!(answer.expect("an answer").0.remote.to_string(), "192.0.2.9:5060");
+}

@@ -176,6 +176,11 @@ fn a_phone_that_listens_at_its_contact_is_called_there_when_its_connection_is_go
     desk.registrar.closed(ConnectionId(1));
     let flow = desk.registrar.reachable("1001").next().expect("it listens").binding.flow;
     assert_eq!(flow, Flow { connection: None, ..tcp(1, "10.0.0.50:5060") });
+    // So are its calls that used the connection, and no others.
+    let target = desk.registrar.of("1001")[0].contact();
+    let since = |used| desk.registrar.since("1001", &target, used);
+    assert_eq!(since(tcp(1, "10.0.0.50:40000")), Some(flow));
+    assert_eq!(since(tcp(2, "10.0.0.50:40001")), None);
     // Nobody is called over TLS.
     let tls = Flow { transport: Transport::Tls, ..tcp(2, "10.0.0.50:40000") };
     desk.answer("a", 2, &[listens], tls);

@@ -275,6 +275,9 @@ impl Clients {
         for id in arrived {
             if let Some(client) = self.open.get_mut(&id) {
                 client.flow.connection = None;
+                if let Exchange::Invite { wish: Wish::Answer, .. } = client.exchange {
+                    out.tell(Event::Severed { client: ClientId(id) });
+                }
             }
             if let Some(cancel) = self.cancels.get_mut(&id) {
                 cancel.flow.connection = None;
@@ -282,6 +285,19 @@ impl Clients {
             }
         }
         self.fail_all(now, lost, out);
+    }
+
+    /// Sends an INVITE that rings by another flow of the same listener, whose Via it has.
+    pub(super) fn repeat(&mut self, id: u64, flow: Flow, out: &mut Outbox) {
+        let rings = self.rings(id);
+        let Some(client) = self.open.get_mut(&id).filter(|_| rings) else { return };
+        let way = |flow: Flow| (flow.listener, flow.transport);
+        if way(flow) == way(client.flow) {
+            self.waiting.remove(&(client.flow.transport, client.flow.remote, id));
+            self.waiting.insert((flow.transport, flow.remote, id));
+            client.flow = flow;
+            out.send(flow, &client.bytes);
+        }
     }
 
     /// Everything that waits for an answer from there has failed; but over UDP not an INVITE that has had one: it arrived, and anybody

@@ -93,6 +93,17 @@ pub enum Event {
         /// Where it came from.
         flow: Flow,
     },
+    /// The connection by which an INVITE of ours went has ended while it rings. Its answer may come by another one, and
+    /// [`Endpoint::repeat`] says it once more.
+    Severed {
+        /// The INVITE.
+        client: ClientId,
+    },
+    /// The connection by which an INVITE came has ended before its final answer, which takes a new one if its sender listens.
+    Deserted {
+        /// The INVITE.
+        server: ServerId,
+    },
     /// No final response: treat as `status` (408 after a timeout, 503 when the transport failed; RFC 3261 §8.1.3.1).
     Failed {
         /// The request.
@@ -193,7 +204,7 @@ impl Endpoint {
             flow::Event::Closed(flow) => {
                 self.clients.closed(now, flow, &mut self.outbox);
                 if let Some(connection) = flow.connection {
-                    self.servers.closed(connection);
+                    self.servers.closed(connection, &mut self.outbox);
                 }
             }
             flow::Event::Unreachable(flow) => self.clients.unreachable(now, flow, &mut self.outbox),
@@ -218,6 +229,12 @@ impl Endpoint {
     pub fn cancel(&mut self, now: Instant, client: ClientId, reason: Option<&str>) {
         self.clients.cancel(now, client, reason, &mut self.outbox);
         self.settle();
+    }
+
+    /// Says an INVITE that rings once more, by another connection to the same phone: one that has forgotten it takes it for a new one,
+    /// any other for a repetition (RFC 3261 §17.2.1).
+    pub fn repeat(&mut self, client: ClientId, flow: Flow) {
+        self.clients.repeat(client.0, flow, &mut self.outbox);
     }
 
     /// Forgets a request that is no INVITE: nobody waits for its answer any more.

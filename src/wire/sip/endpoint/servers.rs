@@ -274,7 +274,7 @@ impl Servers {
     }
 
     /// The answers to what came by this connection go to a new one (RFC 3261 §18.2.2).
-    pub(super) fn closed(&mut self, connection: ConnectionId) {
+    pub(super) fn closed(&mut self, connection: ConnectionId, out: &mut Outbox) {
         let all = (connection, 0)..=(connection, u64::MAX);
         let lost: Vec<u64> = self.streams.range(all).map(|(_, id)| *id).collect();
         for id in lost {
@@ -282,6 +282,9 @@ impl Servers {
             if let Some(server) = self.open.get_mut(&id) {
                 server.reply.connection = None;
                 server.reply.remote = at_port(server.reply.remote, server.port);
+                if matches!(server.exchange, Exchange::Invite(InviteServer::Proceeding { .. })) {
+                    out.tell(Event::Deserted { server: ServerId(id) });
+                }
             }
         }
     }

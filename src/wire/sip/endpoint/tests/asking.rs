@@ -270,6 +270,12 @@ fn a_lost_connection_fails_what_waits_on_it() {
     rig.settles();
 }
 
+/// It is said that the INVITE's connection is gone, and nothing else: the INVITE has arrived.
+fn told_severed(rig: &mut Rig, client: ClientId) {
+    let told = rig.told();
+    assert!(matches!(told[..], [Event::Severed { client: which }] if which == client), "{told:?}");
+}
+
 #[test]
 fn a_phone_that_rings_may_answer_by_a_new_connection() {
     let mut rig = Rig::new();
@@ -279,7 +285,12 @@ fn a_phone_that_rings_may_answer_by_a_new_connection() {
     rig.hears(there, &answer_to(&invite, 180, "x"));
     rig.response();
     rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
-    assert!(rig.told().is_empty(), "the INVITE has arrived");
+    told_severed(&mut rig, client);
+    // It is said once more where the phone is now, whose CANCEL would go there too.
+    rig.endpoint.repeat(client, tcp("192.0.2.1:40001", 4));
+    assert_eq!(rig.sent_to(), [(tcp("192.0.2.1:40001", 4), invite.clone())]);
+    rig.endpoint.repeat(client, udp("192.0.2.1:5060"));
+    assert_eq!(rig.sent_to(), [], "its Via says TCP");
     rig.hears(tcp("192.0.2.1:40001", 4), &answer_to(&invite, 200, "x"));
     let (told, answer) = rig.response();
     assert_eq!((told, answer.status()), (client, Some(Status::of(200))));
@@ -296,6 +307,7 @@ fn a_phone_that_rings_on_is_cancelled_by_a_new_connection() {
     rig.hears(there, &answer_to(&invite, 180, "x"));
     rig.response();
     rig.endpoint.flow_event(rig.now, flow::Event::Closed(there));
+    told_severed(&mut rig, client);
     rig.endpoint.cancel(rig.now, client, None);
     let (to, cancel) = rig.sent_to().remove(0);
     assert!(cancel.starts_with("CANCEL ") && to == anew, "{to:?} {cancel}");
