@@ -1,150 +1,19 @@
-//! Ten thousand runs in bad weather, each another story drawn from its seed: whatever is lost, doubled, late or killed, nothing is
-//! left behind and every promise is kept (the lab checks DESIGN's list after each).
+//! A story of callers and phones, drawn from its seed, told in bad weather, and brought to an end.
 
 use std::time::Duration;
 
-use tonspur::redacted::Redacted;
-use tonspur::switch::control::AgentChange;
 use tonspur::switch::forwarding::{Occasion, target};
-use tonspur::switch::journal::{ConsentAnswer, Entry};
-use tonspur::switch::settings::{Destination, Group, Park, Register, Settings, Strategy};
-use tonspur::wire::sip::locating::Kind;
+use tonspur::switch::settings::{Destination, Group, Park, Settings, Strategy};
 
-use crate::lab::outside::{Mood, a, srv};
-use crate::lab::{Lab, Party, Weather, as_method, ms, secs, with_sdp, without_body};
+use super::act::{Act, DIRECTIONS, acted, in_call};
+use super::dice::Dice;
+use super::far::Far;
+use crate::lab::{Lab, Party, Weather, ms, secs};
 
-/// Seeds of a run of the tests: 1 and up. Another range on demand: `TONSPUR_SEEDS=10001-50000 cargo test --test flows stories`.
-const SEEDS: (u64, u64) = (1, 10_000);
-/// The seeds are told in so many parts, side by side.
-const PARTS: u64 = 4;
 /// A story is told after so long, and then everybody hangs up.
 const STORY: Duration = Duration::from_secs(45);
 /// Who is silent, or waits, so long is hung up; by default it takes minutes.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Chance, from the seed alone: SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-
-    fn percent(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-
-    fn between(&mut self, from: u64, to: u64) -> Duration {
-        ms(from + self.below(to - from))
-    }
-}
-
-/// What somebody does whose phone rings.
-#[derive(Clone, Copy)]
-enum Habit {
-    Answers(Duration),
-    Refuses(u16, Duration),
-    LetsItRing,
-    AnswersAndLeaves(Duration, Duration),
-    /// As a carrier that wants a digest.
-    Challenges,
-}
-
-/// North behind a name of two servers, of which the first does not serve, in a DNS of moods.
-struct Far {
-    mood: Mood,
-    refuses: bool,
-    registers: bool,
-}
-
-impl Far {
-    fn drawn(dice: &mut Dice) -> Far {
-        let moods = [Mood::Answers(ms(20)), Mood::Shaky(20), Mood::Shaky(60), Mood::Silent];
-        Far { mood: dice.pick(&moods), refuses: dice.percent(50), registers: dice.percent(50) }
-    }
-
-    fn set(&self, settings: &mut Settings) {
-        let mut gateway = crate::gateways::gateway(settings, "sip.carrier.example");
-        if self.registers {
-            let user = Redacted::new("office".to_owned());
-            gateway.register = Some(Register { user, expires: secs(600) });
-            gateway.health = Some(secs(10));
-        }
-        settings.trunks.get_mut("north").expect("north").gateways = vec![gateway];
-    }
-
-    fn begin(&self, lab: &Lab) {
-        let records =
-            srv(&[(1, 0, 5060, "dead.carrier.example"), (2, 0, 5060, "north.carrier.example")]);
-        lab.dns("_sip._udp.sip.carrier.example", Kind::Srv, records, secs(20));
-        lab.dns("dead.carrier.example", Kind::A, a(&["192.0.2.29"]), secs(10));
-        lab.dns("north.carrier.example", Kind::A, a(&["192.0.2.9"]), secs(10));
-        lab.dns_is(self.mood);
-        if self.refuses {
-            lab.refuses("192.0.2.29:5060");
-        }
-    }
-}
-
-/// Somebody whose phone may ring.
-struct Called {
-    phone: Party,
-    habit: Habit,
-    since: Option<Duration>,
-}
-
-/// Everybody is somewhere else: colleagues forward to each other and outside, and a number rings all of them.
-fn elsewhere(settings: &mut Settings, seed: u64) {
-    let forwards = [
-        ("201", Occasion::NoAnswer, "202"),
-        ("201", Occasion::Busy, "203"),
-        ("202", Occasion::Busy, "0301234567"),
-        ("202", Occasion::Unregistered, "0301234567"),
-        ("203", Occasion::NoAnswer, "201"),
-    ];
-    for (user, occasion, number) in forwards {
-        let user = settings.users.get_mut(user).expect("a user");
-        user.forward.to.insert(occasion, target(number).expect("a number"));
-        user.forward.after = Some(secs(4));
-    }
-    let strategy = if seed.is_multiple_of(2) { Strategy::Parallel } else { Strategy::InTurn };
-    let members = ["201", "202", "203"].map(str::to_owned).into();
-    let then = Some(Destination::Queue("support".into()));
-    let name = String::from("all");
-    let all = Group { name, extension: None, members, strategy, ring: secs(5), then };
-    settings.groups.insert("all".into(), all);
-    for route in settings.routes.iter_mut().filter(|route| route.name.starts_with("12-")) {
-        route.to = Destination::Group("all".into());
-    }
-}
-
-/// What somebody does at some time, by themselves.
-#[derive(Clone, Copy)]
-enum Act {
-    Call(&'static str),
-    Cancel,
-    HangUp,
-    Press(char),
-    PressByInfo(char),
-    Direct(&'static str),
-    AskForAnOffer,
-    Update,
-    Probe,
-    Transfer(&'static str),
-    Vanish,
-    Break,
-    Return,
-    Watch(&'static str),
-    Unwatch(&'static str),
-}
 
 /// A caller, and what they have let the switch know.
 struct Caller {
@@ -153,8 +22,8 @@ struct Caller {
     key: Option<char>,
 }
 
-struct Story {
-    lab: Lab,
+pub(super) struct Story {
+    pub(super) lab: Lab,
     dice: Dice,
     called: Vec<Called>,
     callers: Vec<Caller>,
@@ -186,12 +55,9 @@ const ABLE: [Option<&str>; 7] = [
     Some("Supported: 100rel, timer\r\nSession-Expires: 90\r\nAllow: UPDATE\r\n"),
     Some("Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n"),
 ];
-/// Whom a call is transferred to: colleagues, nobody, somebody outside, the park.
-const TARGETS: [&str; 6] = ["201", "202", "203", "299", "0301234567", "700"];
-const DIRECTIONS: [&str; 5] = ["sendonly", "sendonly", "sendrecv", "sendrecv", "inactive"];
 
 impl Story {
-    fn drawn(seed: u64) -> Story {
+    pub(super) fn drawn(seed: u64) -> Story {
         let mut dice = Dice(seed);
         let far = dice.percent(40).then(|| Far::drawn(&mut dice));
         let lab = Lab::seeded_with(seed, |settings| {
@@ -337,7 +203,7 @@ impl Story {
         }
     }
 
-    fn told(&mut self) {
+    pub(super) fn told(&mut self) {
         let dice = &mut self.dice;
         let weather = Weather { loss: dice.below(21), twice: dice.below(16), late: dice.below(31) };
         self.lab.weather(weather);
@@ -433,7 +299,7 @@ impl Story {
     }
 
     /// Fine weather; the switch keeps its promises, then everybody hangs up, and whoever cannot is heard no more.
-    fn ends(&mut self) {
+    pub(super) fn ends(&mut self) {
         self.lab.lives_on();
         self.lab.weather(Weather::FINE);
         self.lab.advance(secs(40));
@@ -476,6 +342,24 @@ impl Story {
     }
 }
 
+/// What somebody does whose phone rings.
+#[derive(Clone, Copy)]
+enum Habit {
+    Answers(Duration),
+    Refuses(u16, Duration),
+    LetsItRing,
+    AnswersAndLeaves(Duration, Duration),
+    /// As a carrier that wants a digest.
+    Challenges,
+}
+
+/// Somebody whose phone may ring.
+struct Called {
+    phone: Party,
+    habit: Habit,
+    since: Option<Duration>,
+}
+
 fn habit(dice: &mut Dice) -> Habit {
     let after = dice.between(0, 4_000);
     match dice.below(12) {
@@ -487,168 +371,27 @@ fn habit(dice: &mut Dice) -> Habit {
     }
 }
 
-fn in_call(dice: &mut Dice) -> Act {
-    match dice.below(11) {
-        9 | 10 => Act::Transfer(dice.pick(&TARGETS)),
-        0..=4 => Act::Direct(dice.pick(&DIRECTIONS)),
-        5 => Act::AskForAnOffer,
-        6 => Act::Update,
-        7 => Act::Probe,
-        _ => Act::PressByInfo('5'),
-    }
-}
-
-fn acted(lab: &Lab, phone: &Party, act: Act) {
-    let in_call = match act {
-        Act::Direct(_)
-        | Act::AskForAnOffer
-        | Act::Update
-        | Act::Probe
-        | Act::Transfer(_)
-        | Act::PressByInfo(_) => true,
-        Act::Call(_) | Act::Cancel | Act::HangUp | Act::Press(_) => false,
-        Act::Vanish | Act::Break | Act::Return | Act::Watch(_) | Act::Unwatch(_) => false,
-    };
-    if in_call && !phone.is_in_a_call() {
-        return;
-    }
-    match act {
-        Act::Call(number) => _ = phone.invites(number),
-        Act::Cancel => _ = phone.cancels(),
-        Act::HangUp => _ = phone.says_bye(),
-        Act::Press(key) => _ = phone.presses(key),
-        Act::PressByInfo(key) => _ = phone.sends_info(key),
-        Act::Direct(direction) => _ = phone.reinvites(direction),
-        Act::AskForAnOffer => {
-            let sdp = phone.description("sendrecv");
-            phone.changes("ACK", move |ack| with_sdp(ack, &sdp));
-            phone.changes("INVITE", without_body).reinvites("sendrecv");
-        }
-        Act::Update => {
-            let sdp = phone.description("sendrecv");
-            let change = move |text: &str| with_sdp(&as_method(text, "OPTIONS", "UPDATE"), &sdp);
-            phone.changes("OPTIONS", change).sends_options();
-        }
-        Act::Probe => _ = phone.sends_options(),
-        Act::Transfer(number) => _ = phone.refers(number),
-        Act::Vanish => _ = phone.vanishes(),
-        Act::Break => lab.tells_of("bob", AgentChange::Break),
-        Act::Watch(name) => _ = phone.asks_to_watch("dialog", name, 600),
-        Act::Unwatch(name) => _ = phone.resubscribes(name, 0),
-        Act::Return => lab.tells_of("bob", AgentChange::Available),
-    }
-}
-
-/// What the runs of one part came to: a storm in which nothing happens proves nothing.
-#[derive(Default, Debug)]
-struct Tally {
-    calls: usize,
-    bridged: usize,
-    recorded: usize,
-    refused: usize,
-    cancelled: usize,
-    declined: usize,
-    silent: usize,
-    outbound: usize,
-    held: usize,
-    deaths: usize,
-    cut_off: usize,
-    acknowledged: usize,
-    transferred: usize,
-    watched: usize,
-}
-
-impl Tally {
-    fn count(&mut self, story: &Story) {
-        let lab = &story.lab;
-        self.deaths += lab.deaths();
-        self.acknowledged += lab.said("PRACK");
-        for cdr in lab.cdrs() {
-            self.calls += 1;
-            self.bridged += usize::from(cdr.bridged.is_some());
-            self.recorded += usize::from(cdr.recording.is_some());
-            self.cancelled += usize::from(cdr.status == Some(487));
-            self.refused += usize::from(cdr.status.is_some_and(|status| status != 487));
-            self.outbound += usize::from(cdr.route.is_some_and(|route| route.contains("out")));
-            match cdr.consent.map(|consent| consent.answer) {
-                Some(ConsentAnswer::Declined(_)) => self.declined += 1,
-                Some(ConsentAnswer::Silent) => self.silent += 1,
-                _ => {}
-            }
-            self.transferred += usize::from(cdr.transferred_to.is_some());
-            self.cut_off += usize::from(cdr.end_cause.as_deref() == Some("interrupted"));
-        }
-        for entry in lab.entries() {
-            match entry {
-                Entry::Sealed { sealed, .. } => {
-                    self.held += usize::from(!sealed.silences.is_empty())
-                }
-                Entry::SubscriptionUp(_) => self.watched += 1,
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The seeds that somebody asks for, or those of every run.
-fn seeds() -> (u64, u64) {
-    let Ok(asked) = std::env::var("TONSPUR_SEEDS") else { return SEEDS };
-    let seed = |text: &str| text.parse().expect("a seed");
-    let (first, last) = asked.split_once('-').expect("two seeds, such as 10001-50000");
-    (seed(first), seed(last))
-}
-
-/// Every seed of which the remainder is `part`. What breaks a promise panics with its seed.
-fn storms(part: u64) {
-    let (first, last) = seeds();
-    let mut tally = Tally::default();
-    for seed in (first..=last).filter(|seed| seed % PARTS == part) {
-        let mut story = Story::drawn(seed);
-        story.told();
-        story.ends();
-        tally.count(&story);
-    }
-    // A few stories need not have everything in them.
-    if last - first < 1_000 {
-        return;
-    }
-    let Tally { calls, bridged, recorded, refused, cancelled, .. } = tally;
-    let Tally { declined, silent, outbound, held, deaths, cut_off, acknowledged, .. } = tally;
-    let Tally { transferred, watched, .. } = tally;
-    let counts = [
-        recorded,
-        refused,
-        cancelled,
-        declined,
-        silent,
-        outbound,
-        held,
-        deaths,
-        cut_off,
-        acknowledged,
-        transferred,
-        watched,
+/// Everybody is somewhere else: colleagues forward to each other and outside, and a number rings all of them.
+fn elsewhere(settings: &mut Settings, seed: u64) {
+    let forwards = [
+        ("201", Occasion::NoAnswer, "202"),
+        ("201", Occasion::Busy, "203"),
+        ("202", Occasion::Busy, "0301234567"),
+        ("202", Occasion::Unregistered, "0301234567"),
+        ("203", Occasion::NoAnswer, "201"),
     ];
-    assert!(calls >= 300 && bridged >= 100, "{tally:?}");
-    assert!(counts.iter().all(|count| *count >= 5), "{tally:?}");
-}
-
-#[test]
-fn stories_in_bad_weather_leave_nothing_behind_part_one() {
-    storms(0);
-}
-
-#[test]
-fn stories_in_bad_weather_leave_nothing_behind_part_two() {
-    storms(1);
-}
-
-#[test]
-fn stories_in_bad_weather_leave_nothing_behind_part_three() {
-    storms(2);
-}
-
-#[test]
-fn stories_in_bad_weather_leave_nothing_behind_part_four() {
-    storms(3);
+    for (user, occasion, number) in forwards {
+        let user = settings.users.get_mut(user).expect("a user");
+        user.forward.to.insert(occasion, target(number).expect("a number"));
+        user.forward.after = Some(secs(4));
+    }
+    let strategy = if seed.is_multiple_of(2) { Strategy::Parallel } else { Strategy::InTurn };
+    let members = ["201", "202", "203"].map(str::to_owned).into();
+    let then = Some(Destination::Queue("support".into()));
+    let name = String::from("all");
+    let all = Group { name, extension: None, members, strategy, ring: secs(5), then };
+    settings.groups.insert("all".into(), all);
+    for route in settings.routes.iter_mut().filter(|route| route.name.starts_with("12-")) {
+        route.to = Destination::Group("all".into());
+    }
 }
