@@ -120,20 +120,57 @@ fn who_talks_is_passed_over_and_so_is_who_is_not_to_be_disturbed() {
 }
 
 #[test]
-fn who_refuses_for_everybody_ends_it_and_else_the_most_telling_refusal_is_told() {
+fn who_declines_does_so_at_all_their_phones_and_for_nobody_else() {
     let lab = Lab::with(group(Strategy::Parallel, Some(Destination::User("203".into()))));
     let [bob, alice, carol] = phones(&lab);
+    let softphone = lab.phone("alice").registers();
     let caller = lab.carrier("north");
     caller.invites(BOB_DIRECTLY);
-    for phone in [&bob, &alice, &carol] {
+    for phone in [&bob, &alice, &softphone, &carol] {
         phone.rings(ms(100));
     }
-    bob.replies(404, "Not Found").expects("ACK");
     alice.replies(603, "Decline").expects("ACK");
-    carol.expects("CANCEL");
-    caller.expects("603 Decline");
-    carol.gets_no("INVITE", secs(1));
+    softphone.expects("CANCEL");
+    bob.gets_no("CANCEL", secs(1)).replies(404, "Not Found").expects("ACK");
+    carol.replies(600, "Busy Everywhere").expects("ACK");
+    // Nobody is left: the call goes on where the group says.
+    carol.rings(ms(100)).answers();
+    caller.expects("200 OK").acks();
+    lab.talk(secs(1));
+    caller.hears(&carol).hangs_up();
+    carol.is_hung_up();
     assert_ladder!(lab);
+}
+
+#[test]
+fn the_most_telling_refusal_of_a_group_is_the_callers() {
+    for (refusals, told) in [
+        ([603, 603, 603], "480"),
+        ([603, 600, 404], "486"),
+        ([404, 603, 606], "480"),
+        ([607, 486, 603], "486"),
+    ] {
+        let lab = Lab::with(group(Strategy::Parallel, None));
+        let phones = phones(&lab);
+        let caller = lab.carrier("north");
+        caller.invites(BOB_DIRECTLY);
+        for (phone, status) in phones.iter().zip(refusals) {
+            phone.rings(ms(100)).replies(status, "No").expects("ACK");
+        }
+        caller.expects(told);
+    }
+}
+
+#[test]
+fn in_turn_whoever_declines_is_followed_by_the_next() {
+    let lab = Lab::with(group(Strategy::InTurn, None));
+    let [bob, alice, _carol] = phones(&lab);
+    let caller = lab.carrier("north");
+    caller.invites(BOB_DIRECTLY);
+    bob.rings(ms(100)).replies(603, "Decline").expects("ACK");
+    alice.rings(ms(200)).answers();
+    caller.expects("200 OK").acks().hangs_up();
+    alice.is_hung_up();
 }
 
 #[test]

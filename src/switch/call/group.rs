@@ -3,7 +3,7 @@
 
 use super::desk::Desk;
 use super::diverting::Elsewhere;
-use super::{Call, Stage};
+use super::{Call, LegId, Stage};
 use crate::switch::routing::Target;
 use crate::switch::settings::{Destination, Strategy};
 use crate::wire::sip::message::Status;
@@ -36,10 +36,7 @@ impl Call {
         let Some(group) = desk.settings.groups.get(name) else {
             return self.not_reached(desk, worst);
         };
-        // Who refuses for everybody ends it (RFC 3261 §16.7, step 5).
-        while worst.code() < 600
-            && let Some(mut users) = self.course.turns.pop_front()
-        {
+        while let Some(mut users) = self.course.turns.pop_front() {
             let count = users.len();
             users.retain(|user| !desk.agents.is_engaged(user));
             if users.len() < count {
@@ -50,7 +47,7 @@ impl Call {
                 return;
             }
         }
-        let target = match group.then.as_ref().filter(|_| worst.code() < 600) {
+        let target = match group.then.as_ref() {
             Some(Destination::User(user)) => Target::User(user.clone()),
             Some(Destination::Queue(queue)) => Target::Queue(queue.clone()),
             Some(Destination::Group(group)) => Target::Group(group.clone()),
@@ -60,5 +57,18 @@ impl Call {
             }
         };
         self.goes(desk, Elsewhere::Target(target));
+    }
+
+    /// What a leg's refusal is to the call. A 6xx speaks for the person who is called (RFC 3261 §21.6): of a user's phones it ends all; the
+    /// others of a group are other persons, for whom nobody declines.
+    pub(super) fn refused_by(&mut self, desk: &mut Desk<'_>, leg: LegId, status: Status) -> Status {
+        if status.code() < 600 || !matches!(self.plan.target, Target::Group(_)) {
+            return status;
+        }
+        let party = self.b.iter().find(|known| known.id == leg).map(|known| known.party.clone());
+        for other in self.b.iter_mut().filter(|other| party.as_ref() == Some(&other.party)) {
+            other.hang_up(desk, None);
+        }
+        Status::of(if status.code() == 600 { 486 } else { 480 })
     }
 }

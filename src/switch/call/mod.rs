@@ -534,7 +534,10 @@ impl Call {
             Outcome::Refused(status) if !self.ways.is_empty() && is_no_way(status) => {
                 self.ring_next_trunk(desk, outward(status));
             }
-            Outcome::Refused(status) => self.declined(desk, outward(status)),
+            Outcome::Refused(status) => {
+                let status = self.refused_by(desk, leg, outward(status));
+                self.declined(desk, status);
+            }
             Outcome::Unserved { status, after } => self.unserved(desk, leg, status, after),
             Outcome::Lost if self.is_aside(leg) => self.aside_gone(desk, leg),
             Outcome::Lost => self.lost(desk, leg),
