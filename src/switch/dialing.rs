@@ -223,10 +223,7 @@ impl Ledger {
         if matches!(number, Number::Extension(_)) {
             return Ok(());
         }
-        let who = match by {
-            Party::User(user) => (Kind::User, user.clone()),
-            Party::Trunk(trunk) => (Kind::Trunk, trunk.clone()),
-        };
+        let who = who(by);
         let at = self.since_epoch(now.instant);
         let account = self.accounts.entry(who.clone()).or_default();
         if account.at_once as usize >= dialing.at_once {
@@ -263,14 +260,27 @@ impl Ledger {
         }
     }
 
-    /// What was admitted last as a part of `call` came to nothing.
-    pub(super) fn withdrawn(&mut self, now: Instant, call: CallId) {
+    /// How much of `call` is on anybody's account.
+    pub(super) fn admitted(&self, call: CallId) -> usize {
+        self.running.get(&call).map_or(0, Vec::len)
+    }
+
+    /// What was admitted as a part of `call` when it had `kept` came to nothing, and all that followed from it.
+    pub(super) fn withdrawn(&mut self, now: Instant, call: CallId, kept: usize) {
         let Some(running) = self.running.get_mut(&call) else { return };
-        let last = running.pop();
+        let over = running.split_off(kept.min(running.len()));
         if running.is_empty() {
             self.running.remove(&call);
         }
-        self.close(now, last.into_iter().collect(), Duration::ZERO);
+        self.close(now, over, Duration::ZERO);
+    }
+
+    /// What `by` was admitted to last as a part of `call` gives way to something else.
+    pub(super) fn replaced(&mut self, now: Instant, call: CallId, by: &Party) {
+        let running = self.running.get(&call).map_or(&[][..], Vec::as_slice);
+        if running.last().is_some_and(|last| last.who == who(by)) {
+            self.withdrawn(now, call, running.len() - 1);
+        }
     }
 
     /// What a call was admitted to goes on as a part of another.
@@ -288,6 +298,13 @@ impl Ledger {
     /// Since the first question.
     fn since_epoch(&mut self, now: Instant) -> Duration {
         now.saturating_duration_since(*self.epoch.get_or_insert(now))
+    }
+}
+
+fn who(party: &Party) -> Who {
+    match party {
+        Party::User(user) => (Kind::User, user.clone()),
+        Party::Trunk(trunk) => (Kind::Trunk, trunk.clone()),
     }
 }
 

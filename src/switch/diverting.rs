@@ -18,9 +18,10 @@ impl Switch {
     pub(super) fn divert(&mut self, now: Now, call: CallId, elsewhere: Elsewhere) {
         let way = match elsewhere {
             Elsewhere::Target(target) => self.is_there(&target).map(|()| target),
-            Elsewhere::Number { by, number } => {
-                let way = self.sent_on(now, &by, number.reveal());
-                way.and_then(|plan| self.admit(now, call, &by, &plan).map(|()| plan.target))
+            Elsewhere::Number { by, number } => self.goes_to(now, call, &by, number.reveal()),
+            Elsewhere::LedOn { by, number } => {
+                self.ledger.replaced(now.instant, call, &by);
+                self.goes_to(now, call, &by, number.reveal())
             }
         };
         let way = way.map_err(|no| {
@@ -29,6 +30,12 @@ impl Switch {
             no.status
         });
         self.with(now, call, |call, desk| call.diverted(desk, way));
+    }
+
+    /// Where a number leads that is not dialled by hand, once it is on the account of `by`.
+    fn goes_to(&mut self, now: Now, call: CallId, by: &Party, number: &str) -> Result<Target, No> {
+        let plan = self.sent_on(now, by, number)?;
+        self.admit(now, call, by, &plan).map(|()| plan.target)
     }
 
     /// What a number leads to that is not dialled by hand.

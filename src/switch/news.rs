@@ -17,7 +17,9 @@ impl Switch {
                     self.subscriptions.lamps().of_user(&user, from, || None);
                 }
                 News::Arrived(call) => self.arrived(now, call),
-                News::Withdrawn(call) => self.ledger.withdrawn(now.instant, call),
+                News::Withdrawn { call, kept } => {
+                    self.ledger.withdrawn(now.instant, call, kept);
+                }
                 News::TrunkFree(trunk) => self.trunks.give_back(&trunk),
                 News::Queued { queue, call: id } => {
                     self.queues.join(now.instant, &queue, id);

@@ -23,7 +23,8 @@ impl Switch {
         server: ServerId,
         request: &Message,
     ) {
-        let asked = self.with(now, call, |call, desk| call.refers(desk, leg, request));
+        let admitted = self.ledger.admitted(call);
+        let asked = self.with(now, call, |call, desk| call.refers(desk, leg, request, admitted));
         let done = match asked.unwrap_or(Err(Status::of(481))) {
             Ok(referral) if referral.replaces.is_some() => {
                 self.attend(now, call, server, request, referral)

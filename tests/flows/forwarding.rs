@@ -296,6 +296,9 @@ fn a_carrier_that_names_another_number_is_followed_only_where_it_may() {
         let lab = Lab::with(|settings| {
             outside(settings);
             settings.trunks.get_mut("north").expect("a trunk").redirects = policy;
+            // To be led on is one call.
+            let bob = settings.users.get_mut("201").expect("bob");
+            Arc::make_mut(&mut bob.dialing).at_once = 1;
         });
         let (north, bob, _) = office(&lab);
         bob.invites("030555990");

@@ -586,3 +586,23 @@ fn whoever_transfers_needs_the_right_to_dial_and_a_failure_costs_none() {
     caller.hangs_up();
     alice.is_hung_up();
 }
+
+#[test]
+fn a_forward_to_which_a_transfer_came_in_vain_costs_none() {
+    let lab = Lab::with(|settings| {
+        let alice = settings.users.get_mut("202").expect("alice");
+        Arc::make_mut(&mut alice.dialing).at_once = 1;
+    });
+    let (caller, bob) = talking_unrecorded(&lab);
+    let (outside, _alice) = (lab.carrier("south"), lab.agent("alice"));
+    lab.forwards("202", "always", Some("9301234567"));
+    for _ in 0..3 {
+        bob.refers("202").is_told("100");
+        outside.receives("INVITE");
+        outside.replies(486, "Busy Here").expects("ACK");
+        bob.is_told("486");
+    }
+    hear_each_other(&lab, &caller, &bob);
+    caller.hangs_up();
+    bob.is_hung_up();
+}

@@ -167,8 +167,8 @@ pub(crate) enum News {
     Moved { user: String, from: (CallId, LegId) },
     /// A call came in that takes part in another one: a pickup, or somebody who fetches a parked one.
     Arrived(CallId),
-    /// Nobody talked to whom the call was transferred.
-    Withdrawn(CallId),
+    /// Nobody talked to whom the call was transferred: it costs what it did before.
+    Withdrawn { call: CallId, kept: usize },
     /// A trunk has a place again.
     TrunkFree(String),
     /// A caller waits.

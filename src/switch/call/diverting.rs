@@ -27,6 +27,8 @@ const MOST_CONTACTS: usize = 5;
 pub(in crate::switch) enum Elsewhere {
     /// Whatever this number is, dialled by this party.
     Number { by: Party, number: Redacted<String> },
+    /// The same, since a carrier has named it instead of what they have dialled.
+    LedOn { by: Party, number: Redacted<String> },
     /// There.
     Target(Target),
 }
@@ -155,7 +157,7 @@ impl Call {
                 let goes_on = self.course.lead_on();
                 if goes_on {
                     let by = self.causer();
-                    self.goes(desk, Elsewhere::Number { by, number });
+                    self.goes(desk, Elsewhere::LedOn { by, number });
                 }
                 goes_on
             }

@@ -107,12 +107,11 @@ impl Call {
         if !self.set_aside(desk, server, request, &referral) {
             return;
         }
-        let Referral { leg, by, number, .. } = referral;
+        let Referral { leg, by, number, admitted, .. } = referral;
         let before = self.plan.clone();
         let shown = given.legs.first().map(|(_, face)| face.number.as_str().to_owned());
         let number = shown.unwrap_or(number);
-        self.transfer =
-            Some(Transfer { leg, by, number, before, hops: self.hops, is_charged: false });
+        self.transfer = Some(Transfer { leg, by, number, before, hops: self.hops, admitted });
         self.adopt(desk, given);
     }
 

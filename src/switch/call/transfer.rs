@@ -58,8 +58,8 @@ pub(super) struct Transfer {
     pub(super) before: Plan,
     /// What might carry its other legs then.
     pub(super) hops: Hops,
-    /// The transferor's account was charged.
-    pub(super) is_charged: bool,
+    /// How much of the call was on anybody's account then.
+    pub(super) admitted: usize,
 }
 
 /// The user who has just had the call back at this leg.
@@ -102,6 +102,8 @@ pub(in crate::switch) struct Referral {
     /// Refer-To was a SIPS URI: TLS all the way (RFC 5630 §3.1).
     is_secure: bool,
     id: u32,
+    /// How much of the call is on anybody's account without it.
+    pub(super) admitted: usize,
     /// RFC 4488: no subscription is wanted.
     is_silent: bool,
 }
@@ -125,12 +127,14 @@ impl Referral {
 }
 
 impl Call {
-    /// A REFER inside one of the dialogs: whether it may be carried out, or how it is refused.
+    /// A REFER inside one of the dialogs: whether it may be carried out, or how it is refused. So much of the call is `admitted` on anybody's
+    /// account.
     pub(in crate::switch) fn refers(
         &mut self,
         desk: &Desk<'_>,
         leg: LegId,
         request: &Message,
+        admitted: usize,
     ) -> Result<Referral, Status> {
         let Some(asked) = self.leg(leg).filter(|leg| leg.owns(request)) else {
             return Err(Status::of(481));
@@ -171,7 +175,7 @@ impl Call {
             Party::Trunk(_) => Number::Anonymous,
         };
         let id = request.cseq().number;
-        Ok(Referral { leg, by, from, number, replaces, is_secure, id, is_silent })
+        Ok(Referral { leg, by, from, number, replaces, is_secure, id, admitted, is_silent })
     }
 
     /// Accepts it, and looks for whom `way` names; an error is told as the outcome.
@@ -188,14 +192,12 @@ impl Call {
             return;
         }
         let before = self.plan.clone();
-        let is_charged = way
-            .as_ref()
-            .is_ok_and(|plan| matches!(plan.target, Target::Trunk { .. }) && !plan.emergency);
         let way = way.map(|Plan { target, number, emergency, .. }| {
             // Whether it is recorded, for how long, and in which language, is the conversation's.
             self.plan = Plan { target, number, emergency, instead: None, ..before.clone() };
         });
-        self.transfer = Some(Transfer { leg, by, number, before, hops: self.hops, is_charged });
+        let (hops, admitted) = (self.hops, referral.admitted);
+        self.transfer = Some(Transfer { leg, by, number, before, hops, admitted });
         if referral.is_secure {
             self.hops = Hops::Secure;
         }
@@ -263,10 +265,8 @@ impl Call {
 
     /// The transfer came to nothing: whoever asked for it has the call back, or is called back if they have hung up.
     pub(super) fn give_back(&mut self, desk: &mut Desk<'_>, transfer: Transfer, status: Status) {
-        let Transfer { leg, by, before, hops, is_charged, number: _ } = transfer;
-        if is_charged {
-            desk.news.push(News::Withdrawn(self.id));
-        }
+        let Transfer { leg, by, before, hops, admitted, number: _ } = transfer;
+        desk.news.push(News::Withdrawn { call: self.id, kept: admitted });
         self.ways.clear();
         (self.plan, self.hops) = (before, hops);
         self.tell_aside(desk, leg, status);
