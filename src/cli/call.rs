@@ -35,7 +35,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::List { past: true, limit } => {
             let (_, reader) = place::history(context)?;
-            let filter = CallFilter { limit: Some(limit), ..CallFilter::default() };
+            let filter = CallFilter { ended: true, limit: Some(limit), ..CallFilter::default() };
             let calls = reader.calls(&filter).map_err(place::unreadable)?;
             let calls: Vec<CallRow> = calls.iter().map(row).collect();
             live::print(context, &Reply::Calls { calls }, |reply| match reply {

@@ -31,6 +31,8 @@ pub struct CallFilter {
     pub queue: Option<String>,
     /// Only those whose caller was told or asked about recording.
     pub consent: bool,
+    /// Only those that have ended.
+    pub ended: bool,
     /// At most so many, the newest; `None` all.
     pub limit: Option<usize>,
 }
@@ -113,8 +115,8 @@ impl Reader {
             "SELECT {CALL} FROM calls
              WHERE (?1 IS NULL OR started >= ?1) AND (?2 IS NULL OR started < ?2)
                 AND (?3 IS NULL OR agent = ?3) AND (?4 IS NULL OR queue = ?4)
-                AND (?5 = 0 OR consent_mode IS NOT NULL)
-             ORDER BY started DESC, id DESC LIMIT ?6"
+                AND (?5 = 0 OR consent_mode IS NOT NULL) AND (?6 = 0 OR ended IS NOT NULL)
+             ORDER BY started DESC, id DESC LIMIT ?7"
         );
         self.read(
             &query,
@@ -124,6 +126,7 @@ impl Reader {
                 filter.agent,
                 filter.queue,
                 filter.consent,
+                filter.ended,
                 limit(filter.limit),
             ],
             rows::call,

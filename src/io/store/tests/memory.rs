@@ -321,6 +321,7 @@ fn history_is_filtered() {
     for id in 1..=4 {
         let mut cdr = cdr(id);
         cdr.started = now().after(DAY * u32::try_from(id).expect("small"));
+        cdr.ended = (id != 3).then(|| cdr.started.after(DAY));
         cdr.queue = Some(if id % 2 == 0 { "sales" } else { "support" }.to_owned());
         let armed = Armed { at: cdr.started, ..armed(id) };
         entries.extend([Entry::Call(Box::new(cdr)), Entry::Armed(armed)]);
@@ -338,6 +339,7 @@ fn history_is_filtered() {
     assert_eq!(calls(CallFilter { limit: Some(1), ..CallFilter::default() }), [4]);
     assert!(calls(CallFilter { agent: Some("bob".into()), ..CallFilter::default() }).is_empty());
     assert!(calls(CallFilter { consent: true, ..CallFilter::default() }).is_empty());
+    assert_eq!(calls(CallFilter { ended: true, ..CallFilter::default() }), [4, 2, 1], "3 is up");
 
     let recordings = |filter: RecordingFilter| -> Vec<u64> {
         reader.recordings(&filter).expect("read").iter().map(|row| row.recording.0).collect()
