@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::output::table;
+use super::output::{self, table};
 use super::{Context, Failure, live};
 use crate::switch::control::{CertificateRow, Reply, Request};
 
@@ -20,9 +20,15 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Reload => Request::CertificateReload,
     };
     live::show(context, &request, |reply| match reply {
-        Reply::Certificates { certificates } => Some(rows(certificates)),
+        Reply::Certificates { certificates, warnings } => Some(shown(certificates, warnings)),
         _ => None,
     })
+}
+
+/// The table, and what is odd about the files under it.
+fn shown(certificates: &[CertificateRow], warnings: &[String]) -> String {
+    let warnings = warnings.iter().map(|warning| format!("warning: {}", output::plain(warning)));
+    std::iter::once(rows(certificates)).chain(warnings).collect::<Vec<_>>().join("\n")
 }
 
 fn rows(certificates: &[CertificateRow]) -> String {
@@ -47,17 +53,20 @@ mod tests {
 
     #[test]
     fn certificates_are_listed_with_their_names_and_their_end() {
-        let rows = rows(&[CertificateRow {
+        let row = CertificateRow {
             used: "phones".into(),
             file: "sip-profiles/tls/phones.pem".into(),
             names: vec!["pbx.example".into(), "192.0.2.1".into()],
             issuer: "CN=Example CA".into(),
             begins: "2030-01-01T00:00:00.000Z".into(),
             expires: "2030-04-01T00:00:00.000Z".into(),
-        }]);
-        insta::assert_snapshot!(rows, @r#"
+        };
+        let warning =
+            "sip-profiles/tls/phones.key: others may read the key (mode 0644): chmod 0600";
+        insta::assert_snapshot!(shown(&[row], &[warning.to_owned()]), @r#"
         FOR     NAMES                   ENDS                      ISSUED BY      FILE
         phones  pbx.example, 192.0.2.1  2030-04-01T00:00:00.000Z  CN=Example CA  sip-profiles/tls/phones.pem
+        warning: sip-profiles/tls/phones.key: others may read the key (mode 0644): chmod 0600
         "#);
     }
 }

@@ -60,6 +60,11 @@ impl Certificates {
         Ok(())
     }
 
+    /// What is odd about the files of what is in use, as [`oddities`] says.
+    pub fn oddities(&self, now: Utc) -> Vec<Wrong> {
+        oddities(&self.wanted, &self.rows(), now)
+    }
+
     /// What is in use.
     pub fn rows(&self) -> Vec<CertificateRow> {
         self.current().rows.clone()

@@ -4,21 +4,32 @@ use tokio::sync::oneshot;
 
 use crate::io::certificates::{Certificates, Wrong};
 use crate::switch::control::Reply;
+use crate::utc::Utc;
 
 /// What is in use.
-pub(super) fn show(certificates: &Certificates, answer: oneshot::Sender<Reply>) {
-    // Whoever asked may have gone.
-    let _ = answer.send(Reply::Certificates { certificates: certificates.rows() });
+pub(super) fn show(certificates: &Certificates, now: Utc, answer: oneshot::Sender<Reply>) {
+    let certificates = certificates.clone();
+    tokio::task::spawn_blocking(move || {
+        // Whoever asked may have gone.
+        let _ = answer.send(told(&certificates, now));
+    });
 }
 
-/// Reads the files again, and tells whoever asked, if anybody did.
-pub(super) fn reload(certificates: &Certificates, answer: Option<oneshot::Sender<Reply>>) {
+/// Reads the files again, and tells whoever asked, if anybody did; what is odd about them is logged as at the start.
+pub(super) fn reload(
+    certificates: &Certificates,
+    now: Utc,
+    answer: Option<oneshot::Sender<Reply>>,
+) {
     let certificates = certificates.clone();
     tokio::task::spawn_blocking(move || {
         let reply = match certificates.read_again() {
             Ok(()) => {
                 tracing::info!(event = "certificates_reloaded");
-                Reply::Certificates { certificates: certificates.rows() }
+                for warning in certificates.oddities(now) {
+                    tracing::warn!(event = "configuration", %warning);
+                }
+                told(&certificates, now)
             }
             Err(wrong) => {
                 tracing::error!(event = "certificates_unchanged", %wrong);
@@ -29,6 +40,11 @@ pub(super) fn reload(certificates: &Certificates, answer: Option<oneshot::Sender
             let _ = answer.send(reply);
         }
     });
+}
+
+fn told(certificates: &Certificates, now: Utc) -> Reply {
+    let warnings = certificates.oddities(now).iter().map(Wrong::to_string).collect();
+    Reply::Certificates { certificates: certificates.rows(), warnings }
 }
 
 fn unchanged(wrong: &Wrong) -> String {

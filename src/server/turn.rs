@@ -125,7 +125,7 @@ impl Turn {
             wish = signals.next() => {
                 match wish {
                     Wish::End => self.begin_to_stop(),
-                    Wish::Reload => renewal::reload(&self.certificates, None),
+                    Wish::Reload => renewal::reload(&self.certificates, self.clock.now().utc, None),
                 }
                 None
             }
@@ -258,11 +258,11 @@ impl Turn {
                     continue;
                 }
                 Request::CertificateShow => {
-                    renewal::show(&self.certificates, answer);
+                    renewal::show(&self.certificates, self.clock.now().utc, answer);
                     continue;
                 }
                 Request::CertificateReload => {
-                    renewal::reload(&self.certificates, Some(answer));
+                    renewal::reload(&self.certificates, self.clock.now().utc, Some(answer));
                     continue;
                 }
                 _ => {}

@@ -176,6 +176,8 @@ pub enum Reply {
     Certificates {
         /// Ours, then those of authorities.
         certificates: Vec<CertificateRow>,
+        /// What is odd about their files, a line each, as at the start.
+        warnings: Vec<String>,
     },
     /// What retention did.
     RetentionRan {

@@ -1,7 +1,8 @@
 //! TLS with the shipped binary: a phone that may use nothing else, a call to it, and a certificate that is renewed meanwhile.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair, SanType};
@@ -21,6 +22,7 @@ fn issue(switch: &Switch, name: &str) {
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(folder.join("pbx.pem"), certificate.pem()).expect("written");
     fs::write(folder.join("pbx.key"), key.serialize_pem()).expect("written");
+    fs::set_permissions(folder.join("pbx.key"), Permissions::from_mode(0o644)).expect("set");
 }
 
 #[test]
@@ -49,6 +51,8 @@ fn a_phone_of_tls_alone_is_called_by_its_connection_while_certificates_change() 
     issue(&switch, "second.example");
     let renewed = switch.json(&["certificate", "reload"]);
     assert_eq!(renewed["certificates"][0]["names"][0], "second.example");
+    let warnings = renewed["warnings"].to_string();
+    assert!(warnings.contains("others may read the key (mode 0644): chmod 0600"), "{warnings}");
     fs::write(profiles.join("tls/pbx.key"), "no key").expect("written");
     assert_eq!(switch.cli(&["certificate", "reload"]).status.code(), Some(1));
     let shown = switch.json(&["certificate", "show"]);
