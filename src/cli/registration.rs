@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
 
 fn rows(registrations: &[RegistrationRow]) -> String {
     table(
-        ["AOR", "CONTACT", "SOURCE", "TRANSPORT", "EXPIRES", "USER AGENT"],
+        ["AOR", "CONTACT", "SOURCE", "TRANSPORT", "EXPIRES", "STATE", "USER AGENT"],
         registrations.iter().map(|row| {
             [
                 row.aor.clone(),
@@ -31,6 +31,7 @@ fn rows(registrations: &[RegistrationRow]) -> String {
                 row.source.clone(),
                 row.transport.clone(),
                 second(&row.expires),
+                row.state.as_str().to_owned(),
                 row.user_agent.clone(),
             ]
         }),
@@ -41,6 +42,7 @@ fn rows(registrations: &[RegistrationRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::switch::control::Reachable;
 
     #[test]
     fn what_a_phone_calls_itself_is_printed_tame() {
@@ -50,11 +52,12 @@ mod tests {
             source: "192.0.2.7:5062".into(),
             transport: "UDP".into(),
             expires: "2030-01-07T09:05:00.123Z".into(),
+            state: Reachable::CutOff,
             user_agent: "baresip\x1b]0;pwned\x07".into(),
         };
         insta::assert_snapshot!(rows(&[row]), @r#"
-        AOR   CONTACT                  SOURCE          TRANSPORT  EXPIRES               USER AGENT
-        1001  sip:1001@192.0.2.7:5062  192.0.2.7:5062  UDP        2030-01-07T09:05:00Z  baresip\u{1b}]0;pwned\u{7}
+        AOR   CONTACT                  SOURCE          TRANSPORT  EXPIRES               STATE    USER AGENT
+        1001  sip:1001@192.0.2.7:5062  192.0.2.7:5062  UDP        2030-01-07T09:05:00Z  cut-off  baresip\u{1b}]0;pwned\u{7}
         "#);
         assert_eq!(rows(&[]), "no phone is registered");
     }

@@ -284,7 +284,28 @@ pub struct RegistrationRow {
     pub source: String,
     pub transport: String,
     pub expires: String,
+    pub state: Reachable,
     pub user_agent: String,
+}
+
+/// Whether a phone can be called, as far as we know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reachable {
+    /// It can.
+    Reachable,
+    /// Its connection was cut, and it has to register anew.
+    CutOff,
+}
+
+impl Reachable {
+    /// The word in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reachable::Reachable => "reachable",
+            Reachable::CutOff => "cut-off",
+        }
+    }
 }
 
 /// A source that is not answered, or not as one user.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Now;
-use super::control::RegistrationRow;
+use super::control::{Reachable, RegistrationRow};
 use super::journal::{Binding, Entry};
 use super::outbox::Outbox;
 use super::settings::Settings;
@@ -378,6 +378,10 @@ impl Registrar {
             source: bound.binding.flow.remote.to_string(),
             transport: bound.binding.flow.transport.word().to_owned(),
             expires: bound.binding.expires.to_string(),
+            state: match bound.link {
+                Link::Stands | Link::Moved { .. } => Reachable::Reachable,
+                Link::Lost => Reachable::CutOff,
+            },
             user_agent: bound.binding.user_agent.clone(),
         };
         self.bindings.values().flatten().map(row).collect()

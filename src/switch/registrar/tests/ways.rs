@@ -128,9 +128,12 @@ fn a_phone_whose_connection_is_cut_is_reached_again_once_it_has_a_new_one() {
     desk.registrar.closed(ConnectionId(1));
     assert_eq!(desk.registrar.reachable("1001").count(), 0);
     assert_eq!(desk.contacts().len(), 1, "till it expires");
+    let state = |desk: &Desk| desk.registrar.rows()[0].state.as_str();
+    assert_eq!(state(&desk), "cut-off");
     assert_eq!(desk.registrar.since("1001", &target, before), None);
     desk.answer("a", 2, &[behind_nat], after);
     assert_eq!(desk.registrar.reachable("1001").count(), 1);
+    assert_eq!(state(&desk), "reachable");
     assert_eq!(desk.registrar.since("1001", &target, before), Some(after));
     // With another address in its Contact it is known by the user part, if that is one phone's alone.
     let elsewhere = Uri::parse("sip:1001@10.0.0.51:7;transport=tcp").expect("a URI");
