@@ -53,6 +53,8 @@ struct Source {
     budget: u32,
     filled: Instant,
     guesses: Tries,
+    /// Wrong passwords that answer no question of ours.
+    strays: Tries,
     users: Vec<(String, Tries)>,
     shut: Option<Shut>,
     times: u32,
@@ -195,6 +197,19 @@ impl Gate {
         span.map(|span| ShutOut { source: address, why: Why::Passwords, span })
     }
 
+    /// A wrong password that answers no question which reached this source. It may be anybody's, so it shuts nobody out.
+    pub(super) fn strayed(&mut self, now: Instant, source: IpAddr) {
+        self.heard(now, network(source)).strays.add(now);
+    }
+
+    /// Whether a right one of that kind is told from a wrong one: where many were wrong, the difference would be all a guesser needs.
+    pub(super) fn believes(&self, now: Instant, source: IpAddr) -> bool {
+        let strays = self.sources.get(&network(source)).map(|source| source.strays);
+        strays.is_none_or(|strays| {
+            strays.count < WRONG || now.saturating_duration_since(strays.last) > MEMORY
+        })
+    }
+
     /// A right password of `user`.
     pub(super) fn proven(&mut self, now: Instant, source: IpAddr, user: &str) {
         if let Some(source) = self.sources.get_mut(&network(source)) {
@@ -274,9 +289,18 @@ impl Gate {
 
 impl Source {
     fn new(now: Instant) -> Source {
-        let guesses = Tries { count: 0, last: now, until: None, times: 0 };
+        let none = Tries { count: 0, last: now, until: None, times: 0 };
         let (budget, users) = (BUDGET, Vec::new());
-        Source { place: now, budget, filled: now, guesses, users, shut: None, times: 0 }
+        Source {
+            place: now,
+            budget,
+            filled: now,
+            guesses: none,
+            strays: none,
+            users,
+            shut: None,
+            times: 0,
+        }
     }
 
     fn is_shut(&self, now: Instant) -> bool {

@@ -477,6 +477,7 @@ impl Switch {
                     }
                 }
             }
+            Event::Refused { response, flow } => self.refuse(now, response, flow),
             Event::Acknowledged { server, ack } => {
                 if let Some((call, leg)) = self.keys.concluded(server) {
                     self.with(now, call, |call, desk| call.acknowledged(desk, leg, server, &ack));

@@ -149,7 +149,10 @@ impl Switch {
                 return Err(answer(wrong.status).reason(wrong.what));
             }
             Err(Refusal::Missing) => false,
-            Err(Refusal::Stale) => true,
+            Err(Refusal::Stale) => {
+                self.guard.asked(now.instant, source, request)
+                    || self.gate.believes(now.instant, source)
+            }
             Err(refusal @ (Refusal::Wrong | Refusal::Replayed)) => {
                 let fact = Fact::AuthenticationFailed { source: flow.remote, method };
                 self.watch.tell(now.instant, source, fact, &mut self.outbox);

@@ -6,7 +6,7 @@ use tonspur::switch::Input;
 use tonspur::switch::journal::Entry;
 use tonspur::switch::log::Fact;
 
-use crate::door::{BOB, CARRIERS, Door, NORTH, PHONES, ask, code, line};
+use crate::door::{BOB, CARRIERS, Door, NORTH, PHONES, SDP, ask, code, line, tag};
 
 /// Somebody from nowhere.
 const STRANGER: &str = "203.0.113.66:5060";
@@ -260,4 +260,67 @@ fn an_emergency_is_taken_in_while_the_journal_is_behind_and_from_a_shut_out_offi
         "a stranger is asked who it is"
     );
     assert_eq!(code(&door.answers(PHONES, BOB, &dials("112"))), 401);
+}
+
+#[test]
+fn what_goes_no_further_is_within_the_budget_too() {
+    let options = ask("OPTIONS", "", "");
+    for (text, status) in [
+        (options.replace("CSeq: 1 OPTIONS", "CSeq: 1 BYE"), 400),
+        (options.replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), 505),
+        (ask("CANCEL", "", ""), 481),
+        (ask("PRACK", "", ""), 481),
+        (ask("REFER", "", ""), 403),
+        (ask("WHATEVER", "", ""), 501),
+        (ask("INVITE", "", "Require: nothing\r\n"), 420),
+    ] {
+        let mut door = Door::new();
+        let mut answered = |from| {
+            let heard = (0..1_000).filter_map(|_| door.hears(PHONES, from, &text).pop());
+            heard.map(|answer| assert_eq!(code(&answer), status, "{text}")).count()
+        };
+        assert_eq!(answered(STRANGER), 300, "{text}");
+        assert_eq!(answered("198.51.100.7:5060"), 300, "nobody pays for another: {text}");
+        assert_eq!(answered(NORTH), 1_000, "a carrier is always answered: {text}");
+        assert_eq!(door.switch.at_rest(), Ok(()), "{text}");
+    }
+}
+
+#[test]
+fn a_phone_in_a_call_is_told_what_is_wrong_though_its_office_floods() {
+    let mut door = Door::new();
+    let sent = door.hears(CARRIERS, NORTH, &door.invite("+4930555012", "", SDP));
+    let rung = sent.into_iter().find(|text| text.starts_with("INVITE ")).expect("bob is rung");
+    let broken = ask("OPTIONS", "", "").replace("CSeq: 1 OPTIONS", "CSeq: 1 BYE");
+    while !door.hears(PHONES, BOB, &broken).is_empty() {}
+    let inside = ask("INFO", tag(&rung, "From:"), "Require: nothing\r\n");
+    assert_eq!(code(&door.answers(PHONES, BOB, &inside)), 420);
+}
+
+#[test]
+fn a_nonce_of_ones_own_is_no_way_to_try_passwords_unseen() {
+    let mut door = Door::new();
+    let register = ask("REGISTER", "", "");
+    // Right, over a nonce of another run: what a phone sends after a restart of the switch.
+    let other = Door::seeded_with(2, |_| {}).answers(PHONES, STRANGER, &register);
+    let proof = door.proof(&other, "REGISTER", "sip:201@10.0.0.1");
+    let tried = |door: &mut Door, proof: &str| {
+        let with = register.replace("Content-Length", &format!("{proof}Content-Length"));
+        let answer = door.answers(PHONES, STRANGER, &with);
+        assert_eq!(code(&answer), 401);
+        answer.contains("stale=true")
+    };
+    assert!(tried(&mut door, &proof), "it may answer again without asking anybody");
+    for _ in 0..10 {
+        assert!(!tried(&mut door, &proof.replace("response=\"", "response=\"0")));
+    }
+    assert!(!tried(&mut door, &proof), "whoever guesses is not told which guess was right");
+    let challenge = door.answers(PHONES, STRANGER, &register);
+    let proof = door.proof(&challenge, "REGISTER", "sip:201@10.0.0.1");
+    let with = register.replace("Content-Length", &format!("{proof}Content-Length"));
+    assert_eq!(code(&door.answers(PHONES, STRANGER, &with)), 200, "nor is anybody shut out");
+    door.advance(Duration::from_secs(3_600));
+    let other = Door::seeded_with(2, |_| {}).answers(PHONES, STRANGER, &register);
+    let proof = door.proof(&other, "REGISTER", "sip:201@10.0.0.1");
+    assert!(tried(&mut door, &proof));
 }

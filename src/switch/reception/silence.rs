@@ -44,22 +44,42 @@ impl Switch {
         flow: Flow,
         response: Outgoing,
     ) {
-        let is_call = matches!(request.method(), Some(Method::Invite | Method::Register));
+        match self.has_an_answer_left(now, Some(request), flow) {
+            true => self.endpoint.dismiss(server, response),
+            false => self.endpoint.ignore(server),
+        }
+    }
+
+    /// The same of one that goes no further; whoever is in a call is always told what is wrong.
+    pub(in crate::switch) fn refuse(&mut self, now: Now, response: Outgoing, flow: Flow) {
+        let request = response.request_answered();
+        let tag = request.and_then(|request| request.to().tag());
+        let is_in_call = tag.is_some_and(|tag| self.keys.tags.contains_key(tag));
+        if is_in_call || self.has_an_answer_left(now, request, flow) {
+            self.endpoint.stateless(flow, response);
+        }
+    }
+
+    /// Whether what has proven nothing is answered: one answer less for its source. `request`: as far as it could be read.
+    fn has_an_answer_left(&mut self, now: Now, request: Option<&Message>, flow: Flow) -> bool {
+        let is_urgent = request.is_some_and(|request| self.is_urgent(request, flow));
+        if self.is_trusted(flow) || is_urgent {
+            return true;
+        }
+        let method = request.and_then(Message::method);
+        let is_call = matches!(method, Some(Method::Invite | Method::Register));
         let cost = match self.settings.listener(flow.listener).profile {
             Profile::External if is_call => STRANGERS_CALL,
             Profile::External | Profile::Internal => 1,
         };
         let source = flow.remote.ip();
-        if self.is_trusted(flow) || self.is_urgent(request, flow) {
-            return self.endpoint.dismiss(server, response);
-        }
         let known = || self.registrar.is_at(source);
         match self.gate.spend(now.instant, source, cost, known) {
-            Budget::Enough => self.endpoint.dismiss(server, response),
-            Budget::Spent => self.endpoint.ignore(server),
+            Budget::Enough => true,
+            Budget::Spent => false,
             Budget::Shut(shut) => {
-                self.endpoint.ignore(server);
                 self.tell_of(shut);
+                false
             }
         }
     }
@@ -75,10 +95,13 @@ impl Switch {
         self.outbox.log(Fact::Blocked { source, why: why.as_str(), span });
     }
 
-    /// A wrong password, if it answers a question of ours.
+    /// A wrong password. Only one that answers a question of ours shuts anybody out: others come from who knows where.
     pub(super) fn guessed(&mut self, now: Now, request: &Message, flow: Flow) {
         let source = flow.remote.ip();
-        if self.is_trusted(flow) || !self.guard.asked(now.instant, source, request) {
+        if !self.guard.asked(now.instant, source, request) {
+            return self.gate.strayed(now.instant, source);
+        }
+        if self.is_trusted(flow) {
             return;
         }
         let user = self.guard.claimed(request).unwrap_or_default();

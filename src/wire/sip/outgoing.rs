@@ -214,6 +214,11 @@ impl Outgoing {
         }
     }
 
+    /// The request that a response answers, if that could be read.
+    pub fn request_answered(&self) -> Option<&Message> {
+        self.answered.as_ref().map(|(request, _)| request)
+    }
+
     /// The request that a response answers, and the tag in its To, if there is one.
     pub(super) fn answers(&self) -> Option<(&Message, Option<&str>)> {
         let (request, given) = self.answered.as_ref()?;

@@ -64,6 +64,14 @@ pub enum Event {
         /// Where it came from.
         flow: Flow,
     },
+    /// A request that goes no further, whoever sent it: it cannot be read, is none that we know, belongs to nothing, or is one too many.
+    /// [`Endpoint::stateless`] sends the answer, if its sender is to have one.
+    Refused {
+        /// The answer.
+        response: Outgoing,
+        /// Where the request came from.
+        flow: Flow,
+    },
     /// The ACK of our 2xx arrived.
     Acknowledged {
         /// The INVITE.
@@ -347,7 +355,7 @@ impl Endpoint {
                     let tag = self.servers.tag(&message);
                     let response = Outgoing::response(Status::of(503), &message, Some(&tag))
                         .header(Name::RetryAfter, retry_after(&tag));
-                    self.stateless(flow, response);
+                    self.outbox.tell(Event::Refused { response, flow });
                 } else {
                     self.servers.request(now, flow, message, print, &mut self.outbox);
                 }
@@ -363,7 +371,7 @@ impl Endpoint {
                 let tag = self.servers.tag(message);
                 let response = Outgoing::response(Status::of(400), message, Some(&tag))
                     .reason("Content-Length needed");
-                self.stateless(flow, response);
+                self.outbox.tell(Event::Refused { response, flow });
             }
         }
     }
@@ -372,7 +380,7 @@ impl Endpoint {
         let Some(lexed) = lexed else { return };
         let tag = self.servers.tag_of(&lexed);
         if let Some(response) = Outgoing::refusal(malformed.status, &lexed, malformed.what, &tag) {
-            self.stateless(flow, response);
+            self.outbox.tell(Event::Refused { response, flow });
         }
     }
 

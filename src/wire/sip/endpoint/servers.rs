@@ -129,9 +129,9 @@ impl Servers {
         let refusal = checks::refused(&request, answer)
             .or_else(|| is_merged.then(|| answer(482)))
             .or_else(|| checks::not_understood(&request, answer));
-        if let Some(refusal) = refusal {
+        if let Some(response) = refusal {
             // Stateless, as repetitions are refused alike.
-            return out.reply(flow, refusal);
+            return out.tell(Event::Refused { response, flow });
         }
 
         let (exchange, bytes) = if request.method() == Some(&Method::Invite) {
@@ -200,7 +200,8 @@ impl Servers {
         let server = id.and_then(|id| self.open.get_mut(&id).map(|server| (id, server)));
         let Some((id, server)) = server else {
             let tag = self.tag(cancel);
-            return out.reply(flow, Outgoing::response(Status::of(481), cancel, Some(&tag)));
+            let response = Outgoing::response(Status::of(481), cancel, Some(&tag));
+            return out.tell(Event::Refused { response, flow });
         };
         let Exchange::Invite(machine) = &mut server.exchange else { return };
         let is_news = machine.cancelled();

@@ -40,6 +40,7 @@ pub(super) fn phone() -> Flow {
 pub(super) struct Rig {
     pub(super) endpoint: Endpoint,
     pub(super) now: Instant,
+    events: VecDeque<Event>,
 }
 
 impl Rig {
@@ -49,7 +50,7 @@ impl Rig {
         let locals =
             vec![local(ListenerId(0), Transport::Udp), local(ListenerId(1), Transport::Tcp)];
         let endpoint = Endpoint::new(locals, Ids::new([1; 32]));
-        Rig { endpoint, now: Instant::now() }
+        Rig { endpoint, now: Instant::now(), events: VecDeque::new() }
     }
 
     pub(super) fn hears(&mut self, flow: Flow, text: &str) {
@@ -60,6 +61,17 @@ impl Rig {
     pub(super) fn hears_bytes(&mut self, flow: Flow, bytes: &[u8], broken: bool) {
         let datagram = Datagram { flow, received: self.now, bytes, broken };
         self.endpoint.receive(self.now, datagram);
+        self.answers_what_is_refused();
+    }
+
+    /// Its user lets everybody have an answer.
+    fn answers_what_is_refused(&mut self) {
+        while let Some(event) = self.endpoint.poll() {
+            match event {
+                Event::Refused { response, flow } => self.endpoint.stateless(flow, response),
+                event => self.events.push_back(event),
+            }
+        }
     }
 
     /// What was sent since, each with where to.
@@ -88,7 +100,8 @@ impl Rig {
     }
 
     pub(super) fn told(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.endpoint.poll()).collect()
+        self.answers_what_is_refused();
+        self.events.drain(..).collect()
     }
 
     /// The one request that was told since.
