@@ -179,3 +179,35 @@ fn a_trunk_may_challenge_what_we_say_inside_a_dialog_once() {
     door.advance(Duration::from_secs(100));
     assert_eq!(door.switch.at_rest(), Ok(()));
 }
+
+#[test]
+fn a_phone_that_asks_for_a_digest_gets_none() {
+    // As a carrier would ask, whose password the switch knows.
+    for (code, asks) in [(401, "WWW-Authenticate"), (407, "Proxy-Authenticate")] {
+        let challenge = format!("{asks}: Digest realm=\"north\", nonce=\"n\", qop=\"auth\"\r\n");
+        let asked = |door: &mut Door, request: &str| {
+            let mut sent = door.hears(PHONES, BOB, &reply(request, code, "a", &challenge, ""));
+            sent.extend(door.advance(Duration::from_secs(5)));
+            assert!(!sent.iter().any(|text| text.contains("uthorization:")), "{sent:#?}");
+            sent
+        };
+        let mut door = Door::new();
+        let invite = bob_rings(&mut door);
+        let sent = asked(&mut door, &invite);
+        assert!(!sent.iter().any(|text| text.starts_with("INVITE ")), "{sent:#?}");
+
+        let mut door = Door::new();
+        let invite = bob_rings(&mut door);
+        let sent = door.hears(PHONES, BOB, &reply(&invite, 200, "a", &contact_at(BOB), SDP));
+        let ok = sent.iter().find(|text| text.starts_with("SIP/2.0 200 ")).expect("bridged");
+        let ours = tag(ok, "To:").to_owned();
+        door.hears(CARRIERS, NORTH, &of_the_call(&ask("ACK", &ours, ""), 1));
+        let bye = of_the_call(&ask("BYE", &ours, ""), 2);
+        let sent = door.hears(CARRIERS, NORTH, &bye);
+        let told = sent.iter().find(|text| text.starts_with("BYE ")).expect("bob is told");
+        let sent = asked(&mut door, told);
+        assert!(!sent.iter().any(|text| text.starts_with("BYE ")), "{sent:#?}");
+        door.advance(Duration::from_secs(100));
+        assert_eq!(door.switch.at_rest(), Ok(()));
+    }
+}
