@@ -13,7 +13,7 @@ use tonspur::switch::retention::Page;
 use tonspur::switch::settings::Settings;
 use tonspur::switch::{Input, Now, Output, Switch};
 use tonspur::utc::Utc;
-use tonspur::wire::flow::{Datagram, Flow, ListenerId, Transport};
+use tonspur::wire::flow::{ConnectionId, Datagram, Flow, ListenerId, Transport};
 use tonspur::wire::sip::auth;
 use tonspur::wire::sip::ids::Ids;
 use tonspur::wire::sip::message::{Message, Method};
@@ -115,6 +115,15 @@ impl Door {
         let flow = Flow::to(listener, Transport::Udp, remote);
         let received = self.now.instant;
         let bytes = text.as_bytes();
+        self.handle(Input::Datagram(Datagram { flow, received, bytes, broken: false }))
+    }
+
+    /// The same by a connection of a stranger to the phones' door.
+    pub(crate) fn hears_over_tcp(&mut self, text: &str) -> Vec<String> {
+        let remote = "203.0.113.66:40000".parse().expect("an address");
+        let connection = Some(ConnectionId(1));
+        let flow = Flow { connection, ..Flow::to(ListenerId(1), Transport::Tcp, remote) };
+        let (received, bytes) = (self.now.instant, text.as_bytes());
         self.handle(Input::Datagram(Datagram { flow, received, bytes, broken: false }))
     }
 

@@ -324,3 +324,44 @@ fn a_nonce_of_ones_own_is_no_way_to_try_passwords_unseen() {
     let proof = door.proof(&other, "REGISTER", "sip:201@10.0.0.1");
     assert!(tried(&mut door, &proof));
 }
+
+#[test]
+fn nobody_draws_more_than_twice_what_they_sent_upon_another() {
+    // As short as a request may be: whoever reflects sends no more than is needed.
+    let short = |method: &str, more: &str| {
+        format!(
+            "{method} sip:a SIP/2.0\r\nv:SIP/2.0/UDP a;branch=z9hG4bKa;rport\r\nf:<sip:a>;tag=a\r\nt:<sip:a>\r\ni:a\r\n\
+             CSeq:1 {method}\r\n{more}\r\n"
+        )
+    };
+    let broken = "X a SIP/2.0\nv:SIP/2.0/UDP a;rport\n\n".to_owned();
+    let methods = ["OPTIONS", "REGISTER", "INVITE", "SUBSCRIBE", "BYE", "CANCEL", "X", "PUBLISH"];
+    let requests = methods.map(|method| short(method, ""));
+    let of_ours = short("INFO", "").replace("t:<sip:a>", "t:<sip:a>;tag=b");
+    let refused = short("INVITE", "k:x\r\nAccept:x/y\r\n");
+    for text in requests.into_iter().chain([broken, of_ours, refused]) {
+        for listener in [PHONES, CARRIERS] {
+            let mut door = Door::new();
+            let sent = door.hears(listener, STRANGER, &text);
+            let size: usize =
+                sent.iter().map(|text| text.split("X-To").next().unwrap_or_default().len()).sum();
+            assert!(size <= 2 * text.len(), "{size} for {}: {text}\n{sent:#?}", text.len());
+            assert!(door.advance(Duration::from_secs(40)).is_empty());
+        }
+    }
+    // Whoever sends what phones send is told what they need.
+    let mut door = Door::new();
+    let told = door.answers(PHONES, STRANGER, &ask("OPTIONS", "", ""));
+    assert!(told.contains("\r\nAllow: INVITE"), "{told}");
+    let asked = door.answers(PHONES, STRANGER, &ask("REGISTER", "", ""));
+    assert!(asked.contains("\r\nWWW-Authenticate: Digest"), "{asked}");
+}
+
+#[test]
+fn over_tcp_where_nobody_else_can_be_meant_the_answer_is_whole() {
+    let mut door = Door::new();
+    let text = "OPTIONS sip:a SIP/2.0\r\nv:SIP/2.0/TCP a;branch=z9hG4bKa\r\nf:<sip:a>;tag=a\r\nt:<sip:a>\r\ni:a\r\n\
+                CSeq:1 OPTIONS\r\nl:0\r\n\r\n";
+    let sent = door.hears_over_tcp(text);
+    assert!(sent[0].contains("\r\nAllow: INVITE"), "{sent:#?}");
+}

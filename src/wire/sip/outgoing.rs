@@ -9,6 +9,7 @@ use super::cursor::{Cursor, is_token, items, split_params, trim};
 use super::headers::{Address, Name, Via};
 use super::message::{Lexed, Message, Method, Status};
 use super::uri::Uri;
+use crate::wire::flow::Transport;
 
 /// A message to be sent. No value can smuggle in a line: CR, LF and NUL in what is added become spaces.
 #[derive(Clone)]
@@ -18,6 +19,10 @@ pub struct Outgoing {
     head: Vec<u8>,
     /// Where the start line ends in `head`.
     first: usize,
+    /// Where what was copied from the request ends in it.
+    copied: usize,
+    /// How long that request was.
+    asked: usize,
     /// The request that it answers, if that could be read, and the tag of ours that To was given.
     answered: Option<(Message, Option<Box<str>>)>,
     kind: Option<Box<str>>,
@@ -39,6 +44,8 @@ impl Outgoing {
         Outgoing {
             what: What::Request(method.clone()),
             first: head.len(),
+            copied: head.len(),
+            asked: 0,
             head,
             answered: None,
             kind: None,
@@ -89,6 +96,8 @@ impl Outgoing {
         Outgoing {
             what: What::Response(status),
             first: head.len(),
+            copied: head.len(),
+            asked: 0,
             head,
             answered: None,
             kind: None,
@@ -108,6 +117,7 @@ impl Outgoing {
                 }
             }
         }
+        (self.copied, self.asked) = (self.head.len(), request.bytes().len());
     }
 
     /// A received line, which holds neither CR nor LF.
@@ -161,8 +171,31 @@ impl Outgoing {
             add(&mut stamped, format_args!(";rport={}", source.port()));
         }
         let length = top.len();
+        self.copied = self.copied + stamped.len() - length;
         self.head.splice(from..from + length, stamped);
         self
+    }
+
+    /// A response as whoever has proven nothing gets it, from `source` by this transport. Over UDP the source may be somebody else's, so
+    /// that it is at most twice as long as the request: what explains it is left out then, and a 401 that does not say what is asked for
+    /// is no answer.
+    pub(super) fn to_a_stranger(self, source: SocketAddr, transport: Transport) -> Option<Vec<u8>> {
+        let most = match transport {
+            Transport::Udp => 2 * self.asked,
+            Transport::Tcp | Transport::Tls => usize::MAX,
+        };
+        let mut response = self.received(source);
+        let mut bytes = Vec::new();
+        response.write(None, &mut bytes);
+        if bytes.len() > most {
+            let explains = response.status().is_some_and(|status| status.code() != 401);
+            response.head.truncate(response.copied);
+            (response.kind, response.body) = (None, Vec::new());
+            bytes.clear();
+            response.write(None, &mut bytes);
+            return (explains && bytes.len() <= most).then_some(bytes);
+        }
+        Some(bytes)
     }
 
     /// Replaces the reason phrase of a response.
@@ -171,8 +204,10 @@ impl Outgoing {
             let mut line = Vec::with_capacity(16 + phrase.len());
             add(&mut line, format_args!("{phrase}"));
             let from = b"SIP/2.0 200 ".len();
-            self.head.splice(from..self.first - 2, line.iter().copied());
+            let before = self.first;
+            self.head.splice(from..before - 2, line.iter().copied());
             self.first = from + line.len() + 2;
+            self.copied = self.copied + self.first - before;
         }
         self
     }

@@ -268,7 +268,8 @@ impl Endpoint {
     }
 
     /// Answers a request finally and forgets it at once: for whoever has proven nothing, so that a flood of such requests costs no
-    /// memory. Should the request come again, it is a new one; [`Endpoint::tag`] makes the answer the same.
+    /// memory. Should the request come again, it is a new one; [`Endpoint::tag`] makes the answer the same. Over UDP it is sent as far
+    /// as it is no longer than twice the request.
     pub fn dismiss(&mut self, server: ServerId, response: Outgoing) {
         self.servers.dismiss(server, response, &mut self.outbox);
         self.settle();
@@ -285,9 +286,10 @@ impl Endpoint {
         self.urgent = users;
     }
 
-    /// Sends a response outside any transaction, to where its topmost Via and `flow`, which the request came by, say.
+    /// Sends a response outside any transaction, to where its topmost Via and `flow`, which the request came by, say; over UDP as far as
+    /// it is no longer than twice the request.
     pub fn stateless(&mut self, flow: Flow, response: Outgoing) {
-        self.outbox.reply(flow, response);
+        self.outbox.reply_to_a_stranger(flow, response);
     }
 
     /// The next thing for the user.

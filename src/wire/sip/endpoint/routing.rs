@@ -43,6 +43,17 @@ impl Outbox {
     pub(super) fn reply(&mut self, source: Flow, response: Outgoing) {
         let mut bytes = Vec::new();
         response.received(source.remote).write(None, &mut bytes);
+        self.back(source, bytes);
+    }
+
+    /// The same for whoever has proven nothing.
+    pub(super) fn reply_to_a_stranger(&mut self, source: Flow, response: Outgoing) {
+        if let Some(bytes) = response.to_a_stranger(source.remote, source.transport) {
+            self.back(source, bytes);
+        }
+    }
+
+    fn back(&mut self, source: Flow, bytes: Vec<u8>) {
         let flow = top_via(&bytes).map_or(source, |via| reply(source, &via));
         self.transmits.push_back(Transmit { flow, bytes });
     }

@@ -262,9 +262,10 @@ impl Servers {
                 matches!(machine, Other::Trying { .. } | Other::Proceeding { .. })
             }
         });
-        if is_unanswered && let Some(server) = self.forget(server.0) {
-            let mut bytes = Vec::new();
-            response.received(server.source).write(None, &mut bytes);
+        if is_unanswered
+            && let Some(server) = self.forget(server.0)
+            && let Some(bytes) = response.to_a_stranger(server.source, server.reply.transport)
+        {
             out.send(server.reply, &bytes);
         }
     }
