@@ -101,7 +101,8 @@ fn options_are_answered_inside_a_call_and_outside() {
     let stranger = lab.carrier("south");
     let ping = "OPTIONS sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKping;rport\r\n\
                 Max-Forwards: 70\r\nFrom: <sip:ping@carrier.example>;tag=1\r\nTo: <sip:192.0.2.1>\r\nCall-ID: ping\r\n\
-                CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+                CSeq: 1 OPTIONS\r\nContact: <sip:ping@192.0.2.10:5060>\r\nUser-Agent: a carrier's probe\r\n\
+                Accept: application/sdp\r\nContent-Length: 0\r\n\r\n";
     stranger.sends(ping);
     let answer = stranger.receives("200 OK");
     assert!(answer.header("Allow").contains("UPDATE"), "{}", answer.text());

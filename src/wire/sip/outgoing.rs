@@ -25,8 +25,8 @@ pub struct Outgoing {
     asked: usize,
     /// The request that it answers, if that could be read, and the tag of ours that To was given.
     answered: Option<(Message, Option<Box<str>>)>,
-    kind: Option<Box<str>>,
-    body: Vec<u8>,
+    /// Content-Type and body.
+    content: Option<Box<(String, Vec<u8>)>>,
 }
 
 #[derive(Clone)]
@@ -48,8 +48,7 @@ impl Outgoing {
             asked: 0,
             head,
             answered: None,
-            kind: None,
-            body: Vec::new(),
+            content: None,
         }
     }
 
@@ -100,8 +99,7 @@ impl Outgoing {
             asked: 0,
             head,
             answered: None,
-            kind: None,
-            body: Vec::new(),
+            content: None,
         }
     }
 
@@ -179,7 +177,11 @@ impl Outgoing {
     /// A response as whoever has proven nothing gets it, from `source` by this transport. Over UDP the source may be somebody else's, so
     /// that it is at most twice as long as the request: what explains it is left out then, and a 401 that does not say what is asked for
     /// is no answer.
-    pub(super) fn to_a_stranger(self, source: SocketAddr, transport: Transport) -> Option<Vec<u8>> {
+    pub(super) fn for_a_stranger(
+        self,
+        source: SocketAddr,
+        transport: Transport,
+    ) -> Option<Vec<u8>> {
         let most = match transport {
             Transport::Udp => 2 * self.asked,
             Transport::Tcp | Transport::Tls => usize::MAX,
@@ -190,7 +192,7 @@ impl Outgoing {
         if bytes.len() > most {
             let explains = response.status().is_some_and(|status| status.code() != 401);
             response.head.truncate(response.copied);
-            (response.kind, response.body) = (None, Vec::new());
+            response.content = None;
             bytes.clear();
             response.write(None, &mut bytes);
             return (explains && bytes.len() <= most).then_some(bytes);
@@ -236,8 +238,7 @@ impl Outgoing {
 
     /// Sets the body and its Content-Type.
     pub fn body(mut self, kind: &str, body: &[u8]) -> Outgoing {
-        self.kind = Some(kind.into());
-        self.body = body.to_vec();
+        self.content = Some(Box::new((kind.to_owned(), body.to_vec())));
         self
     }
 
@@ -279,8 +280,8 @@ impl Outgoing {
     /// Appends the whole message to `out`, with `via` (`SIP/2.0/UDP host:port;branch=...;rport`) on top of a request.
     pub fn write(&self, via: Option<&str>, out: &mut Vec<u8>) {
         // What is kept for repetitions has no slack, and glibc tidies its lists at every request for a kilobyte or more.
-        let room = via.map_or(0, str::len) + self.kind.as_deref().map_or(0, str::len) + 64;
-        out.reserve(self.head.len() + self.body.len() + room);
+        let room = via.map_or(0, str::len) + 64;
+        out.reserve(self.length() + room);
         out.extend_from_slice(&self.head[..self.first]);
         if let Some(via) = via {
             out.extend_from_slice(b"Via: ");
@@ -288,21 +289,32 @@ impl Outgoing {
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(&self.head[self.first..]);
-        if let Some(kind) = &self.kind {
+        let (kind, body) = self.content().unzip();
+        if let Some(kind) = kind {
             out.extend_from_slice(b"Content-Type: ");
             add(out, format_args!("{kind}"));
             out.extend_from_slice(b"\r\n");
         }
-        let written = write!(out, "Content-Length: {}\r\n\r\n", self.body.len());
+        let body = body.unwrap_or_default();
+        let written = write!(out, "Content-Length: {}\r\n\r\n", body.len());
         debug_assert!(written.is_ok(), "a Vec takes everything");
-        out.extend_from_slice(&self.body);
+        out.extend_from_slice(body);
+    }
+
+    fn content(&self) -> Option<(&str, &[u8])> {
+        self.content.as_ref().map(|content| (content.0.as_str(), content.1.as_slice()))
+    }
+
+    /// Of what there is of it, in bytes.
+    fn length(&self) -> usize {
+        self.head.len() + self.content().map_or(0, |(kind, body)| kind.len() + body.len())
     }
 }
 
 /// The first line without its URI, and the length: a message names people.
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = self.head.len() + self.body.len();
+        let length = self.length();
         match &self.what {
             What::Request(method) => write!(f, "Outgoing({method}, {length} bytes)"),
             What::Response(status) => write!(f, "Outgoing({}, {length} bytes)", status.code()),

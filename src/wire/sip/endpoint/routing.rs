@@ -48,7 +48,7 @@ impl Outbox {
 
     /// The same for whoever has proven nothing.
     pub(super) fn reply_to_a_stranger(&mut self, source: Flow, response: Outgoing) {
-        if let Some(bytes) = response.to_a_stranger(source.remote, source.transport) {
+        if let Some(bytes) = response.for_a_stranger(source.remote, source.transport) {
             self.back(source, bytes);
         }
     }

@@ -264,7 +264,7 @@ impl Servers {
         });
         if is_unanswered
             && let Some(server) = self.forget(server.0)
-            && let Some(bytes) = response.to_a_stranger(server.source, server.reply.transport)
+            && let Some(bytes) = response.for_a_stranger(server.source, server.reply.transport)
         {
             out.send(server.reply, &bytes);
         }
