@@ -13,8 +13,19 @@ const MOST_STREAMS: usize = 32;
 /// One description, as far as an audio call needs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Description {
+    /// The first t= line, as far as it can be read.
+    pub time: Time,
     /// Its m= lines, in order.
     pub streams: Vec<Stream>,
+}
+
+/// When it is good for, in NTP seconds (RFC 8866 §5.9): from 0 to 0 is always.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Time {
+    /// From then on.
+    pub start: u64,
+    /// Until then.
+    pub stop: u64,
 }
 
 /// One m= line with what belongs to it (RFC 8866 §5.14); what the session level says for all is filled in.
@@ -69,7 +80,7 @@ impl Description {
         let direction = direction(&session.attributes).unwrap_or(Direction::SendRecv);
         let streams =
             session.medias.iter().map(|media| stream(media, &everywhere, direction)).collect();
-        Ok(Description { streams })
+        Ok(Description { time: time(bytes).unwrap_or_default(), streams })
     }
 }
 
@@ -101,6 +112,8 @@ pub(super) struct Draft {
     pub(super) version: u64,
     /// Our address, in o= and c=.
     pub(super) address: IpAddr,
+    /// t=.
+    pub(super) time: Time,
     /// The m= lines.
     pub(super) lines: Vec<Line>,
 }
@@ -142,7 +155,7 @@ impl Draft {
         let family = if address.is_ipv4() { "IP4" } else { "IP6" };
         let host = address.to_string();
         write!(text, "v=0\r\no=- {id} {version} IN {family} {host}\r\ns=-\r\n")?;
-        write!(text, "c=IN {family} {host}\r\nt=0 0\r\n")?;
+        write!(text, "c=IN {family} {host}\r\nt={} {}\r\n", self.time.start, self.time.stop)?;
         self.lines.iter().try_for_each(|line| line.write_to(text))
     }
 }
@@ -224,6 +237,14 @@ fn essence(bytes: &[u8]) -> Result<String, Refusal> {
         }
     }
     if streams > MOST_STREAMS { Err(Refusal::Unreadable) } else { Ok(kept) }
+}
+
+fn time(bytes: &[u8]) -> Option<Time> {
+    let mut lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let line = lines.find_map(|line| line.strip_prefix(b"t="))?;
+    let mut fields = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let mut seconds = || fields.next()?.parse().ok();
+    Some(Time { start: seconds()?, stop: seconds()? })
 }
 
 /// One blank between the fields; the format that some phones leave out of a refused line is put back.

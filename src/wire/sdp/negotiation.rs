@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::description::{Address, Description, Draft, Encoding, Line, Stream};
+use super::description::{Address, Description, Draft, Encoding, Line, Stream, Time};
 use crate::wire::rtp::g711::Codec;
 
 /// Which way audio flows, as seen by whom it is said of (RFC 3264 §5.1, §8.4).
@@ -95,6 +95,8 @@ pub struct Session {
     rtp: SocketAddr,
     id: u64,
     version: u64,
+    /// t=, which is as it was offered (RFC 3264 §6).
+    time: Time,
     codecs: Vec<Codec>,
     /// The last description sent, and its text.
     said: Option<(Draft, Vec<u8>)>,
@@ -115,6 +117,7 @@ impl Session {
             rtp,
             id,
             version: 1,
+            time: Time::default(),
             codecs,
             said: None,
             offered: None,
@@ -165,6 +168,7 @@ impl Session {
             direction: agreed.direction,
         };
         self.remember(&common);
+        self.time = offer.time;
         self.offered = None;
         self.lines.clone_from(&lines);
         self.agreed = Some(agreed.clone());
@@ -329,7 +333,8 @@ impl Session {
     }
 
     fn say(&mut self, lines: Vec<Line>) -> Vec<u8> {
-        let mut draft = Draft { id: self.id, version: self.version, address: self.rtp.ip(), lines };
+        let Session { id, version, time, .. } = *self;
+        let mut draft = Draft { id, version, address: self.rtp.ip(), time, lines };
         match &self.said {
             Some((said, text)) if *said == draft => return text.clone(),
             Some(_) => {

@@ -165,6 +165,24 @@ fn the_version_goes_up_by_one_only_when_the_text_changed() {
 }
 
 #[test]
+fn the_time_of_an_answer_is_the_one_that_was_offered() {
+    for (theirs, mine) in [
+        ("t=0 0", "t=0 0"),
+        ("t=2873397496 2873404696", "t=2873397496 2873404696"),
+        ("t=2873397496 0\r\nr=7d 1h 0 25h\r\nt=0 0", "t=2873397496 0"),
+        ("t=now", "t=0 0"),
+        ("t=-1 99999999999999999999", "t=0 0"),
+    ] {
+        let offer = String::from_utf8(offer("m=audio 5000 RTP/AVP 0")).expect("text");
+        let offer = offer.replace("t=0 0", theirs);
+        let mut ours = session();
+        let (answer, _) = ours.answer(offer.as_bytes(), Direction::SendRecv).expect("agreed");
+        assert_eq!(lines(&answer, "t="), [mine], "{theirs}");
+        assert_eq!(lines(&ours.offer(Direction::SendRecv), "t="), [mine], "said again");
+    }
+}
+
+#[test]
 fn hold_is_mirrored_and_narrowed() {
     use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
     for (theirs, wanted, ours) in [
