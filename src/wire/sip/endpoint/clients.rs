@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::agenda::{Due, Subject};
+use super::derived::{derived, proofs_of};
 use super::{ClientId, Event, Local, Outbox};
 use crate::wire::address::is_host;
 use crate::wire::flow::{Flow, Transmit, Transport};
@@ -50,6 +51,8 @@ struct Client {
     bytes: Vec<u8>,
     /// Of a request that was too long for UDP: how it goes there all the same, should TCP be refused.
     instead: Option<Box<Transmit>>,
+    /// Once the bytes of an INVITE are no longer needed: its credentials, for its ACKs.
+    proofs: Vec<(Name, Box<str>)>,
 }
 
 #[derive(Debug)]
@@ -124,7 +127,7 @@ impl Clients {
         } else {
             Exchange::Other(Other::begin(now, flow.transport))
         };
-        let client = Client { flow, exchange, bytes, instead };
+        let client = Client { flow, exchange, bytes, instead, proofs: Vec::new() };
         out.agenda.moved(Subject::Client(id), None, client.deadline());
         self.waiting.insert((flow.transport, flow.remote, id));
         self.open.insert(id, client);
@@ -135,11 +138,14 @@ impl Clients {
         &mut self,
         client: ClientId,
         flow: Flow,
-        ack: &Outgoing,
+        ack: Outgoing,
         out: &mut Outbox,
     ) {
         let branch = self.ids.long();
         let Some((flow, via)) = self.via(flow, branch) else { return };
+        // RFC 3261 §13.2.2.4: with the same credentials as the INVITE.
+        let proofs = self.open.get(&client.0).into_iter().flat_map(|invite| &invite.proofs);
+        let ack = proofs.fold(ack, |ack, (name, proof)| ack.header(*name, proof));
         let mut bytes = Vec::new();
         ack.write(Some(&via), &mut bytes);
         out.send(flow, &bytes);
@@ -212,7 +218,10 @@ impl Clients {
                         true
                     }
                     Heard::Success => {
-                        client.bytes = Vec::new();
+                        if !client.bytes.is_empty() {
+                            client.proofs = proofs_of(&client.bytes);
+                            client.bytes = Vec::new();
+                        }
                         let tag = response.to().tag().unwrap_or_default();
                         match forks.iter().find(|fork| *fork.tag == *tag) {
                             Some(Fork { ack, .. }) => {
@@ -527,55 +536,6 @@ fn number_of(branch: &str) -> Option<u64> {
     let digits = branch.strip_prefix(COOKIE)?;
     let is_hex = digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     is_hex.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
-}
-
-/// The CANCEL of an INVITE of ours (RFC 3261 §9.1), or the ACK of its refusal with the refusal's To (§17.1.1.3): its first line, Via,
-/// Route, From, To, Call-ID and CSeq number, out of its bytes.
-fn derived(invite: &[u8], method: &Method, to: Option<&[u8]>, reason: Option<&str>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(512);
-    let mut add = |parts: &[&[u8]]| {
-        for part in parts {
-            bytes.extend(part.iter().map(|&byte| match byte {
-                b'\r' | b'\n' | 0 => b' ',
-                byte => byte,
-            }));
-        }
-        bytes.extend_from_slice(b"\r\n");
-    };
-    for line in invite.split(|&byte| byte == b'\n') {
-        let line = line.trim_ascii_end();
-        if line.is_empty() {
-            break;
-        }
-        let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
-        if let Some(rest) = line.strip_prefix(Method::Invite.as_str().as_bytes())
-            && rest.first() == Some(&b' ')
-        {
-            add(&[method.as_str().as_bytes(), rest]);
-            continue;
-        }
-        match Name::read(&line[..colon]) {
-            Name::Via | Name::Route | Name::From | Name::CallId => add(&[line]),
-            Name::To => match to {
-                Some(to) => add(&[b"To: ", to]),
-                None => add(&[line]),
-            },
-            Name::CSeq => {
-                let number = line[colon + 1..].trim_ascii();
-                let number = number.split(|&byte| byte == b' ').next().unwrap_or_default();
-                add(&[b"CSeq: ", number, b" ", method.as_str().as_bytes()]);
-            }
-            _ => {}
-        }
-    }
-    add(&[b"Max-Forwards: 70"]);
-    if let Some(reason) = reason {
-        add(&[b"Reason: ", reason.as_bytes()]);
-    }
-    add(&[b"Content-Length: 0"]);
-    add(&[]);
-    bytes.shrink_to_fit();
-    bytes
 }
 
 #[cfg(test)]

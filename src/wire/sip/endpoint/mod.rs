@@ -3,6 +3,7 @@
 mod agenda;
 mod checks;
 mod clients;
+mod derived;
 mod matching;
 mod routing;
 mod servers;
@@ -227,9 +228,9 @@ impl Endpoint {
         client
     }
 
-    /// Sends the ACK of a 2xx, and again whenever that 2xx is repeated. `flow` is the dialog's.
+    /// Sends the ACK of a 2xx with the credentials of its INVITE, and again whenever that 2xx is repeated. `flow` is the dialog's.
     pub fn acknowledge(&mut self, client: ClientId, flow: Flow, ack: Outgoing) {
-        self.clients.acknowledge(client, flow, &ack, &mut self.outbox);
+        self.clients.acknowledge(client, flow, ack, &mut self.outbox);
     }
 
     /// Cancels an INVITE of ours: at once if it was answered provisionally, else as soon as it is (RFC 3261 §9.1). The final response

@@ -108,6 +108,24 @@ fn a_repeated_200_is_acknowledged_again_and_not_told() {
 }
 
 #[test]
+fn the_ack_of_a_200_has_the_credentials_of_its_invite() {
+    let mut rig = Rig::new();
+    let proof = "Digest username=\"office\", response=\"1\"";
+    let invite = outgoing(&Method::Invite).header(Name::ProxyAuthorization, proof);
+    let client = rig.endpoint.request(rig.now, phone(), invite);
+    let invite = rig.one();
+    for tag in ["x", "y"] {
+        rig.hears(phone(), &answer_to(&invite, 200, tag));
+        rig.response();
+        rig.endpoint.acknowledge(client, phone(), outgoing_ack(tag));
+        assert_eq!(header(&rig.one(), "Proxy-Authorization"), proof, "of {tag}");
+    }
+    rig.hears(phone(), &answer_to(&invite, 200, "x"));
+    assert_eq!(header(&rig.one(), "Proxy-Authorization"), proof, "said again");
+    rig.settles();
+}
+
+#[test]
 fn a_200_of_another_fork_is_told_and_acknowledged_apart() {
     let mut rig = Rig::new();
     let client = rig.asks(Method::Invite, phone());
