@@ -269,3 +269,20 @@ fn the_goodbye_after_a_crash_finds_its_way_and_is_in_order() {
     lab.settles();
     assert!(!lab.ladder().contains(" 500 "), "{}", lab.ladder());
 }
+
+#[test]
+fn a_caller_who_wants_it_to_ring_no_longer_is_let_go_then() {
+    let lab = Lab::new();
+    let (caller, bob) = (lab.carrier("north"), lab.phone("bob").registers());
+    caller.adds("Expires: 5\r\n").invites(BOB_DIRECTLY);
+    bob.rings(ms(100));
+    caller.expects("180 Ringing").gets_no("487", ms(4_800));
+    caller.expects("487 Request Terminated");
+    bob.expects("CANCEL");
+    lab.settles();
+    // Who has the call by then keeps it.
+    caller.invites(BOB_DIRECTLY);
+    bob.rings(ms(100)).answers();
+    caller.expects("200 OK").acks().gets_no("BYE", secs(6)).hangs_up();
+    bob.is_hung_up();
+}

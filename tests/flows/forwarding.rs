@@ -48,7 +48,9 @@ fn call_forwarding_unconditional() {
     let lab = Lab::new();
     let (caller, bob, alice) = office(&lab);
     lab.forwards("201", "always", Some("202"));
-    caller.invites(BOB_DIRECTLY).expects("181 Call Is Being Forwarded");
+    let forwarded = caller.invites(BOB_DIRECTLY).receives("181 Call Is Being Forwarded");
+    // It begins a dialog (RFC 3261 §12.1.1).
+    assert!(!forwarded.header("Contact").is_empty(), "{}", forwarded.text());
     let invite = alice.receives("INVITE");
     let diversion = "<sip:201@office.example>;reason=unconditional;counter=1";
     assert_eq!(invite.header("Diversion"), diversion);

@@ -51,6 +51,22 @@ fn an_invite_without_an_offer_is_offered_ours_and_answers_in_the_ack() {
 }
 
 #[test]
+fn an_update_that_offers_before_our_offer_is_answered_is_put_off() {
+    let lab = Lab::new();
+    let bob = lab.agent("bob");
+    let caller = lab.carrier("north");
+    caller.changes("INVITE", without_body).invites(SUPPORT).expects("200 OK");
+    let sdp = caller.description("sendrecv");
+    let update = move |text: &str| with_sdp(&as_method(text, "OPTIONS", "UPDATE"), &sdp);
+    caller.changes("OPTIONS", update).sends_options().expects("491 Request Pending");
+    answers_in_the_ack(&caller);
+    is_served(&caller, &bob);
+    hear_each_other(&lab, &caller, &bob);
+    caller.hangs_up();
+    bob.is_hung_up();
+}
+
+#[test]
 fn an_ack_that_owes_the_answer_ends_the_call() {
     let lab = Lab::new();
     let bob = lab.agent("bob");

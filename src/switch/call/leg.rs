@@ -208,6 +208,8 @@ pub(super) enum Outcome {
     Lost,
     /// A provisional response of ours was never acknowledged.
     Unacknowledged,
+    /// It has rung for as long as the caller wants it to.
+    Expired,
 }
 
 impl Leg {
@@ -264,7 +266,7 @@ impl Leg {
             updates.learn(request);
             invite = Some(&**request);
         }
-        let early = Early::of(invite, desk.ids.word());
+        let early = Early::of(desk.now.instant, invite, desk.ids.word());
         desk.keys.tags.insert(tag.clone(), (call, id));
         if let State::Invited { server, .. } = &state {
             desk.keys.server(*server, (call, id));

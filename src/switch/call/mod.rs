@@ -545,6 +545,8 @@ impl Call {
                 let status = reliable::UNACKNOWLEDGED;
                 self.refuse(desk, status, "no PRACK from the caller")
             }
+            // RFC 3261 §13.3.1.
+            Outcome::Expired => self.refuse(desk, Status::of(487), "no answer"),
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Early {
     told: Option<Ringing>,
     /// When the caller is told again.
     again: Option<Instant>,
+    /// How long the caller wants it to ring (RFC 3261 §13.3.1).
+    until: Option<Instant>,
     media: Media,
 }
 
@@ -77,7 +79,8 @@ enum Media {
 
 impl Early {
     /// Of a leg that their `invite` began, or of one of ours, which has nothing to acknowledge.
-    pub(super) fn of(invite: Option<&Message>, chance: u32) -> Early {
+    pub(super) fn of(now: Instant, invite: Option<&Message>, chance: u32) -> Early {
+        let expires = invite.and_then(|invite| invite.expires().ok().flatten());
         Early {
             wish: invite.map_or(Wish::Unknown, Wish::of),
             invite: invite.map_or(0, |invite| invite.cseq().number),
@@ -86,6 +89,7 @@ impl Early {
             next: Next::Nothing,
             told: None,
             again: None,
+            until: expires.map(|seconds| now + Duration::from_secs(seconds.into())),
             media: Media::Unsaid,
         }
     }
@@ -101,7 +105,7 @@ impl Early {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.sender.deadline().or(self.again)
+        self.sender.deadline().or(self.again).into_iter().chain(self.until).min()
     }
 
     /// A final answer goes out: nothing is repeated any more.
@@ -132,7 +136,8 @@ impl Leg {
         if let State::Invited { server, request, .. } = &self.state
             && self.early.wish != Wish::Required
         {
-            let response = Outgoing::response(Status::of(181), request, Some(&self.tag));
+            let response = Outgoing::response(Status::of(181), request, Some(&self.tag))
+                .header(Name::Contact, format_args!("<{}>", self.dialog.contact()));
             desk.endpoint.respond(desk.now.instant, *server, response);
         }
     }
@@ -261,6 +266,9 @@ impl Leg {
     /// Repeats what was not acknowledged, or gives it up; says again what was.
     pub(super) fn repeat(&mut self, desk: &mut Desk<'_>) -> Outcome {
         let State::Invited { server, .. } = &self.state else { return Outcome::Nothing };
+        if self.early.until.is_some_and(|until| until <= desk.now.instant) {
+            return Outcome::Expired;
+        }
         let server: ServerId = *server;
         match self.early.sender.timeout(desk.now.instant) {
             Fired::Resend => {

@@ -144,6 +144,12 @@ impl Leg {
             // RFC 3311 §5.2: an UPDATE may follow what was agreed reliably, and waits for what was offered so.
             State::Invited { .. } if !is_invite && self.early.is_agreed() => {}
             State::Invited { .. } if !is_invite && self.early.is_offered() => return respond(491),
+            State::Answered { offered: true, .. }
+            | State::Up(Exchange::Theirs { offered: true, .. })
+                if !is_invite =>
+            {
+                return respond(491);
+            }
             // RFC 3311 §5.2, RFC 3261 §14.2: one offer at a time.
             State::Invited { .. }
             | State::Answered { .. }
