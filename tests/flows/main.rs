@@ -31,6 +31,7 @@
 //! | messages that cross (RFC 5407), failed re-INVITEs (RFC 6141) | `races` |
 //! | trunk's server silent, refused, overloaded | `gateways::a_silent_server_is_given_up_for_the_next_and_tried_last_from_then_on` |
 //! | lamps (BLF) and messages (MWI) | `subscriptions`, `subscribing` |
+//! | what is said to others than us | `courtesies` |
 //! | anything, in bad weather | `chaos` |
 #![expect(clippy::disallowed_methods, reason = "virtual time begins at some instant")]
 
@@ -38,6 +39,7 @@ mod attended;
 mod calls;
 mod chaos;
 mod circles;
+mod courtesies;
 mod dialogs;
 mod door;
 mod endings;

@@ -52,6 +52,10 @@ impl Call {
                 return self.settle_hold(desk);
             }
             Some(Method::Invite | Method::Update) => asked.renegotiate(desk, server, request, flow),
+            // RFC 6086 §4.2.2: we ask for no package, so none is wanted; keys come without one.
+            Some(Method::Info) if request.text(Name::InfoPackage).is_some() => {
+                Outgoing::response(Status::of(469), request, None).header(Name::RecvInfo, "")
+            }
             Some(Method::Info) => {
                 self.informed(desk, leg, request);
                 ok()
