@@ -2,6 +2,7 @@
 //! shown a `+` and digits, never what came from the network.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use rlibphonenumber::{
     CountryCodeSource, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region,
@@ -14,6 +15,10 @@ const LONGEST: usize = 20;
 const OVERDIALLED: usize = 8;
 /// The country code of the North American numbering plan.
 const NORTH_AMERICA: i32 = 1;
+
+/// What is dialled before a national number, by the letters of the country: metadata has it in examples alone.
+static NATIONAL_PREFIXES: [OnceLock<Option<String>>; 26 * 26] =
+    [const { OnceLock::new() }; 26 * 26];
 
 /// A country with a numbering plan: ISO 3166-1, two letters.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,7 +56,19 @@ impl Country {
     pub fn parse(code: &str) -> Option<Country> {
         let shape = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
         let region = Region::from_code(code).ok().filter(|_| shape)?;
-        PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| Country(region))
+        PHONE_NUMBER_UTIL.get_country_code_for_region(region)?;
+        let country = Country(region);
+        country.rehearse();
+        Some(country)
+    }
+
+    /// The first number of a country costs hundreds of times what the next one does, since its patterns are compiled then: that is
+    /// better had while files are read than in a call.
+    fn rehearse(self) {
+        let example = PHONE_NUMBER_UTIL.get_example_number(self.0).map(|number| e164(&number));
+        let dialled = example.ok().and_then(|number| self.dialled(&number));
+        let number = dialled.and_then(|digits| self.international(&digits, Written::AsDialled));
+        let _ = number.map(|number| place(&number));
     }
 
     /// The numbers of its emergency services; 112, which mobile phones know everywhere, where none are listed here.
@@ -95,13 +112,21 @@ impl Country {
     /// Whether this is dialled from anywhere in the country: where national numbers have a prefix, one without it is a neighbour's.
     fn begins_nationally(self, digits: &str, number: &PhoneNumber) -> bool {
         match self.national_prefix() {
-            Some(prefix) => digits.starts_with(&prefix),
+            Some(prefix) => digits.starts_with(prefix),
             None => PHONE_NUMBER_UTIL.is_valid_number(number),
         }
     }
 
     /// What is dialled before a national number (`0`), if anything.
-    fn national_prefix(self) -> Option<String> {
+    fn national_prefix(self) -> Option<&'static str> {
+        let place = self
+            .to_string()
+            .bytes()
+            .fold(0, |place, letter| 26 * place + usize::from(letter.saturating_sub(b'A')));
+        NATIONAL_PREFIXES.get(place)?.get_or_init(|| self.prefix_of_example()).as_deref()
+    }
+
+    fn prefix_of_example(self) -> Option<String> {
         let example = PHONE_NUMBER_UTIL.get_example_number(self.0).ok()?;
         let number = get_national_significant_number_owned(&example);
         let written = PHONE_NUMBER_UTIL.format(&example, PhoneNumberFormat::National);
