@@ -17,6 +17,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jiff", &["src/utc.rs"]),
     ("md5", &["src/wire/sip/auth", "src/phone"]),
     ("memchr", &["src/wire/sip"]),
+    ("mimalloc", &["src/main.rs"]),
     ("nix", &["src/io/sockets"]),
     ("rand_chacha", &["src/wire/sip/ids.rs"]),
     ("rlibphonenumber", &["src/switch/number/country.rs"]),
