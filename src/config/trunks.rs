@@ -10,6 +10,7 @@ use super::folder::{Folder, Kind};
 use super::node::Node;
 use super::{address, certificates, dialing, forwarding, gateways};
 use crate::switch::dialing::Dialing;
+use crate::switch::headers::{HeaderName, HeaderRules, MOST_NAMES};
 use crate::switch::number::{Format, Numbering};
 use crate::switch::settings::{
     Gateway, Identity, Listener, Peer, Proof, Rate, Redirects, Source, Trunk,
@@ -65,6 +66,7 @@ pub(super) fn read(
         // A carrier is a stranger to whom nothing is told in confidence (default), or in the circle of trust.
         let trusted = section.flag("trusted").is_some_and(|at| at.value);
         let identity = identity(&mut section, trusted, &gateways);
+        let headers = headers(&mut section);
         let from: Vec<Source> =
             from.into_iter().flat_map(|at| at.value).map(|at| at.value).collect();
         let host = gateways.iter().find_map(Gateway::name);
@@ -102,6 +104,7 @@ pub(super) fn read(
             redirects,
             trusted,
             identity,
+            headers,
         };
         trunks.insert(trunk.name.clone(), trunk);
     }
@@ -165,6 +168,30 @@ fn numbering(section: &mut Section<'_>, node: &Node) -> Numbering {
     });
     let format = format.map_or(Format::E164, |at| at.value);
     Numbering { country, format, prefix: prefix.map(|at| at.value).unwrap_or_default() }
+}
+
+/// What its calls bring and take along.
+fn headers(section: &mut Section<'_>) -> HeaderRules {
+    let Some(mut section) = section.section("headers") else { return HeaderRules::default() };
+    let rules = HeaderRules {
+        inward: few(&mut section, "in", HeaderName::parse),
+        outward: few(&mut section, "out", HeaderName::parse),
+        set: few(&mut section, "set", HeaderName::parse_line),
+    };
+    section.end();
+    rules
+}
+
+fn few<T>(
+    section: &mut Section<'_>,
+    key: &'static str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Vec<T> {
+    let list = section.parsed_list(key, parse).map_or(Vec::new(), |at| at.value);
+    if let Some(beyond) = list.get(MOST_NAMES) {
+        section.wrong(beyond.line, format!("`headers.{key}` has {MOST_NAMES} headers at most"));
+    }
+    list.into_iter().map(|at| at.value).collect()
 }
 
 /// Where it is told who calls.

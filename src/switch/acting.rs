@@ -32,7 +32,7 @@ impl Switch {
     }
 
     /// What a call acts with, beside the calls.
-    pub(super) fn desk(&mut self, now: Now) -> (Desk<'_>, &mut BTreeMap<CallId, Call>) {
+    pub(super) fn desk(&mut self, now: Now) -> (Desk<'_>, &mut BTreeMap<CallId, Box<Call>>) {
         let Switch {
             settings,
             registrar,

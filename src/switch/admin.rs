@@ -1,6 +1,5 @@
 //! The admin's requests, answered.
 
-use super::call::Call;
 use super::control::{Reply, Request, RequestId};
 use super::forwarding::Change;
 use super::journal::CallId;
@@ -12,11 +11,11 @@ impl Switch {
         let registered = |user: &str| self.registrar.reachable(user).next().is_some();
         let reply = match request {
             Request::CallList => {
-                Reply::Calls { calls: self.calls.values().map(Call::row).collect() }
+                Reply::Calls { calls: self.calls.values().map(|call| call.row()).collect() }
             }
             Request::CallShow { call } => match self.find(&call) {
                 Ok(call) => Reply::Calls {
-                    calls: self.calls.get(&call).map(Call::row).into_iter().collect(),
+                    calls: self.calls.get(&call).map(|call| call.row()).into_iter().collect(),
                 },
                 Err(reply) => reply,
             },

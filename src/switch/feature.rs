@@ -23,8 +23,7 @@ impl<'a> FeatureCode<'a> {
     /// What `dialled` asks for; `None` if it is a number like any other.
     pub fn read(settings: &Settings, dialled: &'a str) -> Option<FeatureCode<'a>> {
         if let Some(park) = &settings.park {
-            let slot = dialled.parse().ok().filter(|slot| park.slots.contains(slot));
-            match slot.filter(|slot: &u32| slot.to_string() == dialled) {
+            match park.slot(dialled) {
                 None if dialled != park.extension => {}
                 slot => return Some(FeatureCode::Park(slot)),
             }

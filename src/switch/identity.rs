@@ -1,6 +1,7 @@
 //! Who calls, as a carrier says it and is told it: From, P-Asserted-Identity and Privacy (RFC 3323, RFC 3325).
 
 use super::call::{Caller, Party};
+use super::headers;
 use super::number::{self, Number};
 use super::settings::{Gateway, Settings, Trunk};
 use crate::redacted::Redacted;
@@ -123,7 +124,7 @@ pub(super) fn to_carrier(
     gateway: &Gateway,
     number: &Number,
     presentation: Presentation,
-) -> (Address, Vec<(&'static str, String)>) {
+) -> (Address, Vec<headers::Line>) {
     let uri = gateway.uri(Some(&trunk.numbering.write(number)));
     let may_assert = match presentation {
         Presentation::Shown => true,
@@ -135,10 +136,10 @@ pub(super) fn to_carrier(
     };
     let mut beside = Vec::new();
     if asserts {
-        beside.push((Name::PAssertedIdentity.as_str(), format!("<{uri}>")));
+        beside.push((Name::PAssertedIdentity.as_str().into(), format!("<{uri}>")));
     }
     if presentation == Presentation::Withheld {
-        beside.push((Name::Privacy.as_str(), "id".to_owned()));
+        beside.push((Name::Privacy.as_str().into(), "id".to_owned()));
     }
     let from = match (presentation, trunk.identity) {
         (Presentation::Withheld, _) => nobody(),

@@ -12,6 +12,7 @@ mod diverting;
 pub mod feature;
 pub mod forwarding;
 mod gate;
+pub mod headers;
 pub mod hours;
 pub mod identity;
 pub mod journal;
@@ -156,7 +157,8 @@ pub struct Switch {
     parking: Parking,
     retention: Retention,
     subscriptions: Subscriptions,
-    calls: BTreeMap<CallId, Call>,
+    /// Boxed, since a map moves its neighbours whenever one comes or goes.
+    calls: BTreeMap<CallId, Box<Call>>,
     keys: Keys,
     news: Vec<News>,
     /// When each call wants to be woken.

@@ -31,6 +31,14 @@ impl Switch {
                     self.queues.leave(&queue, call);
                     self.subscriptions.lamps().of_queue(&queue, (call, LegId(0)), || None);
                 }
+                News::Parked { slot, call: id } => {
+                    if let Some(call) = self.calls.get(&id) {
+                        call.light_slot(&self.settings, slot, self.subscriptions.lamps());
+                    }
+                }
+                News::Unparked { slot, call } => {
+                    self.subscriptions.lamps().of_slot(slot, (call, LegId(0)), || None);
+                }
                 News::Elsewhere { call, elsewhere } => self.divert(now, call, elsewhere),
                 News::Missed { queue, agent, call } => {
                     self.agents.missed(now.instant, &agent, call);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Now;
 use super::forwarding::Forwards;
+use super::headers::HeaderRules;
 use super::number::{Country, Numbering};
 use super::settings::{
     Caller, Certificates, ConsentMode, Destination, EarlyMedia, Identity, Listener, NumberPattern,
@@ -68,6 +69,7 @@ pub(super) fn settings() -> Settings {
         redirects: Redirects::Refuse,
         trusted: false,
         identity: Identity::From,
+        headers: HeaderRules::default(),
     };
     let route = |caller: Caller| Route {
         name: "in".into(),

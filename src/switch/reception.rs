@@ -284,7 +284,7 @@ impl Switch {
             Party::Trunk(_) | Party::User(_) => flow,
         };
         let call = Call::begin(&mut desk, id, plan, caller, server, request, flow);
-        calls.insert(call.id, call);
+        calls.insert(id, Box::new(call));
     }
 
     /// Whether the call may begin, and where it goes; puts it on its caller's account and takes the trunk's place for it.

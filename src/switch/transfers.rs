@@ -59,8 +59,8 @@ impl Switch {
     ) -> Result<(), Status> {
         let named = referral.replaces.as_ref().and_then(|replaces| self.named(replaces));
         let (other, leg) = named.ok_or(Status::of(481))?;
-        let fits = |found: &super::call::Call| found.may_join(leg, &referral.by);
-        if other == call || !self.calls.get(&other).is_some_and(fits) {
+        let fits = self.calls.get(&other).is_some_and(|found| found.may_join(leg, &referral.by));
+        if other == call || !fits {
             return Err(Status::of(403));
         }
         let is_customers = |id: CallId| self.calls.get(&id).is_some_and(|call| call.has_asked());
@@ -107,8 +107,9 @@ impl Switch {
             }
             Some(FeatureCode::PickUp(whom)) => whom,
         };
-        let rings = |call: &&super::call::Call| call.may_be_picked_up(&self.settings, user, whom);
-        let ringing = self.calls.values().find(rings).map(|call| call.id);
+        let ringing =
+            self.calls.values().find(|call| call.may_be_picked_up(&self.settings, user, whom));
+        let ringing = ringing.map(|call| call.id);
         let call = ringing.ok_or(No::of(480, "nothing rings that may be picked up"))?;
         Ok(Some(Feature::PickUp { call, replaces: None }))
     }
@@ -170,7 +171,7 @@ impl Switch {
         let Some(mut call) = self.calls.remove(&id) else { return };
         call.scheduled.map(|at| self.alarms.remove(&(at, id)));
         call.goes_on_in(into, now, &mut self.outbox);
-        self.with(now, into, |other, desk| other.take_in(desk, call, feature));
+        self.with(now, into, |other, desk| other.take_in(desk, *call, feature));
         self.keys.forget(id);
     }
 }

@@ -47,6 +47,7 @@ mod faults;
 mod forwarding;
 mod gateways;
 mod groups;
+mod headers;
 mod holds;
 mod identities;
 mod lab;

@@ -182,6 +182,36 @@ fn a_parked_call_is_fetched_by_anybody() {
 }
 
 #[test]
+fn the_lamp_of_a_slot_burns_as_long_as_a_call_is_parked_there() {
+    let lab = office();
+    let (bob, alice) = (lab.agent("bob"), lab.agent("alice"));
+    let carol = lab.phone("carol").registers();
+    carol.subscribes("dialog", "701", 600).expects("NOTIFY");
+    let caller = lab.carrier("north");
+    let parks = || {
+        caller.invites(BOB_UNRECORDED);
+        bob.rings(ms(500)).answers();
+        caller.expects("200 OK").acks();
+        bob.refers("700").is_told("100").is_told("200").hangs_up();
+        lab.advance(secs(1));
+    };
+    parks();
+    assert_eq!(carol.lamp("701"), ["confirmed"]);
+    alice.subscribes("dialog", "701", 600).expects("NOTIFY");
+    assert_eq!(alice.lamp("701"), ["confirmed"], "who comes late sees it too");
+    bob.invites("701").expects("200 OK").acks();
+    lab.advance(secs(1));
+    assert!(carol.lamp("701").is_empty() && alice.lamp("701").is_empty());
+    caller.hangs_up();
+    bob.is_hung_up();
+    parks();
+    assert_eq!(carol.lamp("701"), ["confirmed"]);
+    caller.hangs_up();
+    lab.advance(secs(1));
+    assert!(carol.lamp("701").is_empty());
+}
+
+#[test]
 fn a_parked_call_goes_back_in_time() {
     let lab = office();
     let bob = lab.agent("bob");

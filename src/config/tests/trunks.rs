@@ -1,6 +1,7 @@
 //! Trunks as written: whose calls they are, where calls out go, and what is told on the way.
 
 use super::*;
+use crate::switch::headers::HeaderName;
 use crate::switch::settings::Identity;
 
 #[test]
@@ -121,5 +122,28 @@ fn a_carrier_is_known_by_its_addresses() {
     assert_eq!(
         warnings(&[("trunks/south.toml", "from = [\"10.0.0.0/8\"]")]),
         ["trunks/south.toml:1: `from` trusts a network as wide as /8"]
+    );
+}
+
+#[test]
+fn headers_are_named_one_by_one_and_none_of_the_switchs_own() {
+    let headers = |keys: &str| format!("[gateway]\naddress = \"192.0.2.9\"\n[headers]\n{keys}");
+    let good = headers("in = [\"User-to-User\"]\nout = [\"X-A\", \"X-B\"]\nset = [\"X-C: 1: 2\"]");
+    let settings = loaded(&[("trunks/north.toml", &good)]).settings;
+    let rules = &settings.trunks["north"].headers;
+    let of = |names: &[HeaderName]| names.iter().map(|name| name.as_str().to_owned()).collect();
+    let named: [Vec<String>; 2] = [of(&rules.inward), of(&rules.outward)];
+    assert_eq!(named, [vec!["User-to-User"], vec!["X-A", "X-B"]]);
+    assert_eq!(rules.set.iter().map(|(_, value)| value).collect::<Vec<_>>(), ["1: 2"]);
+    let many = (0..17).map(|n| format!("\"X-{n}\"")).collect::<Vec<_>>().join(", ");
+    let bad = headers(&format!("in = [\"v\", \"Contact\"]\nout = [{many}]\nset = [\"X-A 1\"]"));
+    assert_eq!(
+        errors(&[("trunks/north.toml", &bad)]),
+        [
+            "trunks/north.toml:4: `headers.in` has `Contact`, which is the switch's own to say",
+            "trunks/north.toml:4: `headers.in` has names of headers of 2 to 64 letters, digits and dashes, such as \"X-Order\"",
+            "trunks/north.toml:5: `headers.out` has 16 headers at most",
+            "trunks/north.toml:6: `headers.set` has lines of a name, a colon and a value, such as \"X-Tenant: support\"",
+        ]
     );
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::switch::forwarding::Occasion;
+use crate::switch::headers;
 use crate::wire::sip::headers::{Address, Name};
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::uri::Uri;
@@ -158,24 +159,20 @@ impl Course {
     }
 
     /// Diversion, the last first, and History-Info up to `target`; `shown` says who a user is for whoever is called.
-    pub(super) fn headers(
-        &self,
-        target: &Uri,
-        shown: impl Fn(&str) -> Uri,
-    ) -> Vec<(&'static str, String)> {
+    pub(super) fn headers(&self, target: &Uri, shown: impl Fn(&str) -> Uri) -> Vec<headers::Line> {
         let mut headers = Vec::new();
         for (place, Diversion { user, why, .. }) in self.diversions.iter().enumerate().rev() {
             let counter = if place == 0 { 1 + self.before } else { 1 };
             let (uri, reason) = (shown(user), why.reason());
             headers.push((
-                Name::Diversion.as_str(),
+                Name::Diversion.as_str().into(),
                 format!("<{uri}>;reason={reason};counter={counter}"),
             ));
         }
         let mut index = String::from("1");
         if let Some(first) = self.diversions.first() {
             headers.push((
-                Name::HistoryInfo.as_str(),
+                Name::HistoryInfo.as_str().into(),
                 format!("<{}>;index={index}", shown(&first.user)),
             ));
         }
@@ -183,8 +180,10 @@ impl Course {
             let next = self.diversions.get(place + 1);
             let uri = next.map_or_else(|| target.clone(), |next| shown(&next.user));
             let uri = uri.with_param("cause", &why.cause().to_string());
-            headers
-                .push((Name::HistoryInfo.as_str(), format!("<{uri}>;index={index}.1;mp={index}")));
+            headers.push((
+                Name::HistoryInfo.as_str().into(),
+                format!("<{uri}>;index={index}.1;mp={index}"),
+            ));
             index.push_str(".1");
         }
         headers

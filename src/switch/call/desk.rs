@@ -175,6 +175,10 @@ pub(crate) enum News {
     Queued { queue: String, call: CallId },
     /// A caller waits no more.
     Unqueued { queue: String, call: CallId },
+    /// A call is parked.
+    Parked { slot: u32, call: CallId },
+    /// It is no more.
+    Unparked { slot: u32, call: CallId },
     /// A call goes elsewhere: the way is to be found.
     Elsewhere { call: CallId, elsewhere: Elsewhere },
     /// An agent did not take the offer; the caller waits on.
@@ -207,6 +211,12 @@ impl Desk<'_> {
     /// A new id of a call or a recording.
     pub(super) fn id(&mut self) -> u64 {
         self.keys.id(self.now.utc, self.ids.long())
+    }
+
+    /// The slot that this call was parked in is free.
+    pub(super) fn unpark(&mut self, slot: u32, call: CallId) {
+        self.parking.leave(slot);
+        self.news.push(News::Unparked { slot, call });
     }
 
     /// Our Contact towards a flow.

@@ -126,7 +126,7 @@ impl Call {
                 desk.news.push(News::Unqueued { queue: queue.clone(), call: self.id });
                 desk.news.push(News::Spared { agent: offer.agent, call: self.id });
             }
-            (Stage::Parked { slot, .. }, _) => desk.parking.leave(slot),
+            (Stage::Parked { slot, .. }, _) => desk.unpark(slot, self.id),
             _ => {}
         }
         if let Some(serving) = self.serving.take() {

@@ -7,8 +7,8 @@ use super::course::MAX_BREADTH;
 use super::desk::Desk;
 use super::leg::{Leg, LegId, Party};
 use super::{Call, Offer, Stage, TIMER_C};
-use crate::switch::identity;
 use crate::switch::registrar::Registrar;
+use crate::switch::{headers, identity};
 use crate::wire::flow::Flow;
 use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::headers::Address;
@@ -54,7 +54,8 @@ impl Call {
             let Some(aim) = aims.pop() else { continue };
             let to = Uri::at_domain(user, domain);
             let mut more = self.course.headers(&to, |user| Uri::at_domain(user, domain));
-            more.extend(breadth.map(|breadth| (MAX_BREADTH, breadth.to_string())));
+            more.extend(breadth.map(|breadth| (MAX_BREADTH.into(), breadth.to_string())));
+            more.extend(self.said.to_phone(&self.caller.party));
             let party = Party::User(user.clone());
             self.call_out(desk, party, from.clone(), Address::new(to), aim, more);
             if !aims.is_empty() {
@@ -118,7 +119,7 @@ impl Call {
         from: Address,
         to: Address,
         aim: Aim,
-        more: Vec<(&'static str, String)>,
+        more: Vec<headers::Line>,
     ) {
         let leg = self.new_leg(desk, party, from, to, aim);
         self.b.push(leg.saying(more));

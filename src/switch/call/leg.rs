@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::desk::{Desk, News};
 use crate::media::{Command, PortId, Remote};
+use crate::switch::headers;
 use crate::switch::journal::{CallId, Entry};
 use crate::switch::settings::Profile;
 use crate::switch::subscriptions::Phase;
@@ -91,7 +92,7 @@ pub(super) struct Leg {
     /// The re-INVITE or BYE that answers a challenge; the next challenge is not answered.
     authorised: Option<ClientId>,
     /// What its INVITE says of how the call came to it.
-    pub(super) more: Vec<(&'static str, String)>,
+    pub(super) more: Vec<headers::Line>,
     /// Whether the journal has this dialog.
     remembered: bool,
     /// We began it: its Call-ID is ours.
@@ -316,7 +317,7 @@ impl Leg {
     }
 
     /// Its INVITE says this of how the call came to it.
-    pub(super) fn saying(self, more: Vec<(&'static str, String)>) -> Leg {
+    pub(super) fn saying(self, more: Vec<headers::Line>) -> Leg {
         Leg { more, ..self }
     }
 

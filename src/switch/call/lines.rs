@@ -48,6 +48,13 @@ impl Call {
         lamps.of_queue(queue, (self.id, LegId(0)), line);
     }
 
+    /// Shows that the caller is parked in this slot.
+    pub(in crate::switch) fn light_slot(&self, settings: &Settings, slot: u32, lamps: &mut Lamps) {
+        let caller = || self.face(settings, &self.a);
+        let line = || Some(opposite(&caller(), Phase::Confirmed, Side::Recipient, None));
+        lamps.of_slot(slot, (self.id, LegId(0)), line);
+    }
+
     /// A leg's line: opposite is whoever they talk to; before that, the caller has whom they dialled, and all others the caller.
     fn line(&self, settings: &Settings, leg: &Leg) -> Option<Line> {
         let (phase, side, dialog) = (leg.phase()?, leg.side(), Some(leg.dialog_id()));

@@ -38,6 +38,7 @@ use transfer::{Aside, Returned, Serving, Transfer};
 
 use super::consent::Question;
 use super::control::CallRow;
+use super::headers::Said;
 use super::journal::{CallDirection, CallId, Cdr, Entry};
 use super::log::Fact;
 use super::recording::Recording;
@@ -101,6 +102,8 @@ pub(super) struct Call {
     recording: Option<Recording>,
     /// Who holds: (caller, other side), while anybody does.
     hold: Option<(bool, bool)>,
+    /// What of the caller's own INVITE may be carried on.
+    said: Said,
     /// What is left of the flows to phones that have several, by the leg that tries one.
     other_flows: BTreeMap<LegId, Vec<fork::Aim>>,
     /// The way out through a trunk, if it goes there.
@@ -214,6 +217,7 @@ impl Call {
         if plan.emergency {
             desk.outbox.log(Fact::EmergencyCall { call: id, route: plan.route.clone() });
         }
+        let said = desk.settings.said(&caller.party, &request);
         let a = Leg::invited(desk, id, caller.party.clone(), server, request, flow);
         Call {
             id,
@@ -230,6 +234,7 @@ impl Call {
             faces: Vec::new(),
             recording: None,
             hold: None,
+            said,
             other_flows: BTreeMap::new(),
             outward: None,
             refusal: None,

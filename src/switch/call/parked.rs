@@ -1,6 +1,6 @@
 //! Park: a transferred call waits in a slot until somebody fetches it, or goes back to whoever parked it.
 
-use super::desk::Desk;
+use super::desk::{Desk, News};
 use super::{Call, Party, Stage};
 use crate::media::Repeat;
 use crate::switch::settings::MUSIC;
@@ -22,13 +22,14 @@ impl Call {
         let until = desk.now.instant + park.timeout;
         self.play(desk, &self.a, MUSIC, Repeat::Forever);
         self.stage = Stage::Parked { slot, by, until };
+        desk.news.push(News::Parked { slot, call: self.id });
         self.transferred(desk);
     }
 
     /// Nobody has fetched it in time.
     pub(super) fn back_from_park(&mut self, desk: &mut Desk<'_>) {
         let Stage::Parked { slot, by, .. } = &mut self.stage else { return };
-        desk.parking.leave(*slot);
+        desk.unpark(*slot, self.id);
         match by.take() {
             Some(user) => self.call_back(desk, user),
             None => self.finish(desk, "parked too long", None),

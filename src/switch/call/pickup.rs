@@ -148,7 +148,7 @@ impl Call {
                 self.take_place(desk, given, Some(replaced));
             }
             (Stage::Parked { slot, .. }, _) => {
-                desk.parking.leave(*slot);
+                desk.unpark(*slot, self.id);
                 self.stage = Stage::Ringing { until: desk.now.instant, offer: None };
                 self.take_place(desk, given, None);
             }

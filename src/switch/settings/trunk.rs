@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Proof, Rate, Redirects};
 use crate::redacted::Redacted;
 use crate::switch::dialing::Dialing;
+use crate::switch::headers::HeaderRules;
 use crate::switch::identity::Identity;
 use crate::switch::number::{Number, Numbering};
 use crate::wire::flow::PeerId;
@@ -41,6 +42,8 @@ pub struct Trunk {
     pub trusted: bool,
     /// Where it is told who calls.
     pub identity: Identity,
+    /// What its calls bring and take along of the far sides' own.
+    pub headers: HeaderRules,
 }
 
 /// An address or network that a trunk calls from.

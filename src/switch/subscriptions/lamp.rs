@@ -85,6 +85,7 @@ pub(super) struct Lamp {
 pub(crate) struct Lamps {
     pub(super) users: BTreeMap<String, Lamp>,
     pub(super) queues: BTreeMap<String, Lamp>,
+    pub(super) slots: BTreeMap<String, Lamp>,
     /// Who has something new to be told.
     pub(super) news: Vec<SubscriptionId>,
 }
@@ -108,6 +109,13 @@ impl Lamps {
         line: impl FnOnce() -> Option<Line>,
     ) {
         show(self.queues.get_mut(queue), &mut self.news, key, line);
+    }
+
+    /// The same of a call that is parked in this slot.
+    pub(crate) fn of_slot(&mut self, slot: u32, key: LineKey, line: impl FnOnce() -> Option<Line>) {
+        if !self.slots.is_empty() {
+            show(self.slots.get_mut(&slot.to_string()), &mut self.news, key, line);
+        }
     }
 }
 

@@ -244,15 +244,17 @@ impl Lamps {
         match watched {
             Watched::User(_) => Some(&mut self.users),
             Watched::Queue(_) => Some(&mut self.queues),
+            Watched::Slot(_) => Some(&mut self.slots),
             Watched::Messages(_) => None,
         }
     }
 
-    /// Of whatever is a user or a queue, as long as somebody watches.
+    /// Of whatever is a user, a queue or a slot, as long as somebody watches.
     fn of(&self, watched: &Watched) -> Option<&Lamp> {
         match watched {
             Watched::User(name) => self.users.get(name),
             Watched::Queue(name) => self.queues.get(name),
+            Watched::Slot(name) => self.slots.get(name),
             Watched::Messages(_) => None,
         }
     }
@@ -275,6 +277,9 @@ fn watched(
         Package::Dialog if settings.users.contains_key(name) => Ok(Watched::User(name.to_owned())),
         Package::Dialog if settings.queues.contains_key(name) => {
             Ok(Watched::Queue(name.to_owned()))
+        }
+        Package::Dialog if settings.park.as_ref().is_some_and(|park| park.slot(name).is_some()) => {
+            Ok(Watched::Slot(name.to_owned()))
         }
         Package::Dialog => Err((Status::of(404), "Nobody of that name")),
     }

@@ -145,7 +145,7 @@ impl Switch {
 
     /// Shows a lamp that nobody has watched until now what there is.
     fn light(&mut self, watched: &Watched) {
-        let Switch { calls, queues, subscriptions, settings, .. } = self;
+        let Switch { calls, queues, parking, subscriptions, settings, .. } = self;
         let lamps = &mut subscriptions.lamps;
         match watched {
             Watched::User(user) => {
@@ -154,6 +154,13 @@ impl Switch {
             Watched::Queue(queue) => {
                 for call in queues.waiting(queue).filter_map(|call| calls.get(&call)) {
                     call.light_queue(settings, queue, lamps);
+                }
+            }
+            Watched::Slot(name) => {
+                let slot = settings.park.as_ref().and_then(|park| park.slot(name));
+                let parked = slot.and_then(|slot| Some((slot, calls.get(&parking.at(slot)?)?)));
+                if let Some((slot, call)) = parked {
+                    call.light_slot(settings, slot, lamps);
                 }
             }
             Watched::Messages(_) => {}

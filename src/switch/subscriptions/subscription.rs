@@ -22,6 +22,8 @@ pub(super) enum Watched {
     User(String),
     /// Callers who wait in this queue.
     Queue(String),
+    /// The call that is parked in this slot.
+    Slot(String),
     /// The messages of this user.
     Messages(String),
 }
@@ -29,14 +31,17 @@ pub(super) enum Watched {
 impl Watched {
     pub(super) fn package(&self) -> Package {
         match self {
-            Watched::User(_) | Watched::Queue(_) => Package::Dialog,
+            Watched::User(_) | Watched::Queue(_) | Watched::Slot(_) => Package::Dialog,
             Watched::Messages(_) => Package::MessageSummary,
         }
     }
 
     /// Whose, as the subscriber named them.
     pub(super) fn name(&self) -> &str {
-        let (Watched::User(name) | Watched::Queue(name) | Watched::Messages(name)) = self;
+        let (Watched::User(name)
+        | Watched::Queue(name)
+        | Watched::Slot(name)
+        | Watched::Messages(name)) = self;
         name
     }
 }
