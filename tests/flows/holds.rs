@@ -102,6 +102,19 @@ fn a_491_is_tried_again_in_its_time_as_the_guest_of_the_call_id() {
     assert_ladder!(lab, untimed);
 }
 
+/// RFC 3261 §12.2.1.2, §14.1: 481 and 408 end the dialog, no other refusal does.
+#[test]
+fn a_far_side_that_knows_nothing_of_the_call_any_more_has_left_it() {
+    for (status, phrase) in [(481, "Call/Transaction Does Not Exist"), (408, "Request Timeout")] {
+        let lab = Lab::new();
+        let (caller, bob) = talking(&lab);
+        caller.reinvites("sendonly").expects("200 OK").acks();
+        let told = bob.receives("INVITE");
+        bob.answers_to(&told, status, phrase).expects("ACK").expects("BYE");
+        caller.is_hung_up();
+    }
+}
+
 #[test]
 fn who_asks_second_is_told_to_wait() {
     let lab = Lab::new();

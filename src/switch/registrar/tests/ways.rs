@@ -46,6 +46,8 @@ fn the_path_is_kept_told_and_remembered_by_a_restart() {
     let told = ["<sip:inner.example;lr>", "<sip:edge.example;lr>"];
     assert_eq!(lines(&answer, Name::Path), told);
     assert_eq!(lines(&answer, Name::Require), [""; 0]);
+    // RFC 3327 §5.3, RFC 5626 §6: what the registrar knows.
+    assert_eq!(lines(&answer, Name::Supported), ["path, outbound"]);
     let kept = |desk: &Desk| {
         let path = &desk.registrar.of("1001")[0].path;
         path.iter().map(Address::to_string).collect::<Vec<_>>()

@@ -141,6 +141,8 @@ fn a_later_offer_of_ours_keeps_every_line_of_the_dialog() {
     assert_eq!(ours.conclude(&short), Err(Refusal::Mismatch));
     let swapped = offer("m=audio 5000 RTP/AVP 0|m=video 0 RTP/AVP 31");
     assert_eq!(ours.conclude(&swapped), Err(Refusal::Mismatch));
+    let long = offer("m=video 0 RTP/AVP 31|m=audio 5000 RTP/AVP 0|m=video 0 RTP/AVP 31");
+    assert_eq!(ours.conclude(&long), Err(Refusal::Mismatch));
     let agreed = ours
         .conclude(&offer("m=video 0 RTP/AVP 31|m=audio 5000 RTP/AVP 0|a=recvonly"))
         .expect("agreed");

@@ -92,6 +92,19 @@ fn a_user_that_thinks_is_covered_by_a_100() {
 }
 
 #[test]
+fn a_100_tells_the_time_of_its_invite_again_and_no_other_answer_does() {
+    let mut rig = Rig::new();
+    let invite = invite().text().replacen("CSeq:", "Timestamp: 54.25\r\nCSeq:", 1);
+    rig.hears(phone(), &invite);
+    let (server, request) = rig.request();
+    rig.advance(ms(200));
+    // RFC 3261 §8.2.6.1.
+    assert_eq!(header(&rig.one(), "Timestamp"), "54.25");
+    rig.answers(server, &request, 404);
+    assert!(!rig.one().contains("Timestamp"));
+}
+
+#[test]
 fn a_lost_refusal_is_repeated_until_its_ack() {
     let (mut rig, server, request) = rung();
     rig.answers(server, &request, 404);
