@@ -12,16 +12,26 @@ mod baresip;
 mod caller;
 #[path = "real/crash.rs"]
 mod crash;
+#[path = "real/dns.rs"]
+mod dns;
 #[path = "real/extensions.rs"]
 mod extensions;
+#[path = "real/gateways.rs"]
+mod gateways;
+#[path = "real/names.rs"]
+mod names;
 #[path = "real/recorded.rs"]
 mod recorded;
+#[path = "real/redirections.rs"]
+mod redirections;
 #[path = "real/secure.rs"]
 mod secure;
 #[path = "real/sipp.rs"]
 mod sipp;
 #[path = "real/switch.rs"]
 mod switch;
+#[path = "real/transfers.rs"]
+mod transfers;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,12 +1,12 @@
 //! The caller's voice: RTP of a known tone, sent at known times, beside the signalling that SIPp does for it.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::audio;
+use crate::{audio, wait_for};
 
 /// What was said and heard, by the calendar.
 #[derive(Debug, Default)]
@@ -21,7 +21,8 @@ pub(crate) struct Heard {
 pub(crate) struct Voice {
     pub(crate) address: SocketAddr,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Heard>>,
+    heard: Arc<Mutex<Heard>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Voice {
@@ -30,15 +31,30 @@ impl Voice {
         let socket = UdpSocket::bind((address, 0)).expect("a socket");
         let address = socket.local_addr().expect("its address");
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || speak(&socket, frequency, &told));
-        Voice { address, stop, thread: Some(thread) }
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let (told, hears) = (Arc::clone(&stop), Arc::clone(&heard));
+        let thread = std::thread::spawn(move || speak(&socket, frequency, &told, &hears));
+        Voice { address, stop, heard, thread: Some(thread) }
+    }
+
+    /// Waits until bursts of `frequency` are heard, from now on.
+    pub(crate) fn hears(&self, frequency: f64) {
+        let before = self.heard.lock().expect("the voice lives").packets.len();
+        wait_for(&format!("{frequency} Hz are heard"), Duration::from_secs(10), || {
+            let heard = self.heard.lock().expect("the voice lives");
+            let is_tone = |packets: &[(f64, Vec<i16>)]| {
+                let samples = packets.iter().flat_map(|(_, samples)| samples.iter().copied());
+                audio::amplitude(&samples.collect::<Vec<_>>(), frequency) > 3_000.0
+            };
+            heard.packets[before..].chunks_exact(20).any(is_tone).then_some(())
+        });
     }
 
     /// Falls silent.
     pub(crate) fn stop(mut self) -> Heard {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().expect("stopped once").join().expect("the voice lives")
+        self.thread.take().expect("stopped once").join().expect("the voice lives");
+        std::mem::take(&mut self.heard.lock().expect("the voice lives"))
     }
 }
 
@@ -46,8 +62,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64()
 }
 
-fn speak(socket: &UdpSocket, frequency: f64, stop: &AtomicBool) -> Heard {
-    let mut heard = Heard::default();
+fn speak(socket: &UdpSocket, frequency: f64, stop: &AtomicBool, heard: &Mutex<Heard>) {
     let mut buffer = [0; 2048];
     let mut far = None;
     let mut sent = 0_usize;
@@ -59,7 +74,7 @@ fn speak(socket: &UdpSocket, frequency: f64, stop: &AtomicBool) -> Heard {
         socket.set_read_timeout(Some(wait)).expect("a timeout");
         if let Ok((length, from)) = socket.recv_from(&mut buffer) {
             if length > 12 && buffer[1] & 0x7f == 0 {
-                heard.packets.push((
+                heard.lock().expect("nobody panics with it").packets.push((
                     now(),
                     buffer[12..length].iter().map(|byte| audio::linear(*byte)).collect(),
                 ));
@@ -78,13 +93,12 @@ fn speak(socket: &UdpSocket, frequency: f64, stop: &AtomicBool) -> Heard {
             packet.extend(samples);
             socket.send_to(&packet, far).expect("RTP leaves");
             if (sent * 160).is_multiple_of((audio::PERIOD * audio::RATE as f64) as usize) {
-                heard.said.push(now());
+                heard.lock().expect("nobody panics with it").said.push(now());
             }
             sent += 1;
             due += Duration::from_millis(20);
         }
     }
-    heard
 }
 
 impl Heard {

@@ -1,11 +1,12 @@
 //! SIPp as carrier and as phone, one scenario file each.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::switch::{PASSWORD, Switch};
 use crate::wait_for;
 
 /// A running SIPp; ended with it.
@@ -41,6 +42,53 @@ impl Sipp {
             .spawn()
             .expect("sipp runs (Debian: sip-tester)");
         Sipp { child, errors }
+    }
+
+    /// The carrier's call to the support, by this scenario.
+    pub(crate) fn calls(switch: &Switch, scenario: &str, more: &[&str]) -> Sipp {
+        let from = free_port(switch.carrier);
+        let to = SocketAddr::new(switch.address.into(), 5080);
+        let all = [&["-m", "1", "-s", "+4930555010"], more].concat();
+        Sipp::run(switch.folder(), scenario, from, to, &all)
+    }
+
+    /// A server of the carrier's, by this scenario.
+    pub(crate) fn serves(switch: &Switch, scenario: &str, at: SocketAddr) -> Sipp {
+        let switch_at = SocketAddr::new(switch.address.into(), 5080);
+        let one = ["-m", "1", "-key", "voice_port", "9"];
+        Sipp::run(switch.folder(), scenario, at, switch_at, &one).listens(at)
+    }
+
+    /// The registered phone of a user, by this scenario.
+    pub(crate) fn phone(switch: &Switch, user: &str, scenario: &str, more: &[&str]) -> Sipp {
+        let phone = free_port(switch.address);
+        let internal = SocketAddr::new(switch.address.into(), 5060);
+        let (contact, from) = (phone.port().to_string(), free_port(switch.address));
+        let who = ["-m", "1", "-s", user, "-au", user, "-ap", PASSWORD];
+        // SIPp signs its target unless told otherwise, phones the Request-URI.
+        let how = ["-auth_uri", "real.test", "-key", "contact_port", &contact];
+        let both: Vec<&str> = who.into_iter().chain(how).collect();
+        Sipp::run(switch.folder(), "register", from, internal, &both)
+            .succeeds(Duration::from_secs(10));
+        Sipp::run(switch.folder(), scenario, phone, internal, more).listens(phone)
+    }
+
+    /// Anna calls this number, by this scenario.
+    pub(crate) fn dials(switch: &Switch, number: &str, scenario: &str) -> Sipp {
+        let internal = SocketAddr::new(switch.address.into(), 5060);
+        let signed = format!("{number}@real.test");
+        let who = ["-m", "1", "-s", number, "-au", "1001", "-ap", PASSWORD, "-auth_uri", &signed];
+        Sipp::run(switch.folder(), scenario, free_port(switch.address), internal, &who)
+    }
+
+    /// Waits until somebody listens at `local`, as Linux tells it.
+    fn listens(self, local: SocketAddr) -> Sipp {
+        let IpAddr::V4(address) = local.ip() else { panic!("IPv4") };
+        let entry = format!(" {:08X}:{:04X} ", u32::from_ne_bytes(address.octets()), local.port());
+        wait_for("SIPp listens", Duration::from_secs(10), || {
+            fs::read_to_string("/proc/net/udp").expect("Linux").contains(&entry).then_some(())
+        });
+        self
     }
 
     /// Waits for its end.

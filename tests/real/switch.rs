@@ -30,13 +30,17 @@ pub(crate) struct Switch {
 impl Switch {
     /// A switch with user and agent 1001, trunk `north`, and the number +4930555010 leading to 1001 after a short notice.
     pub(crate) fn start() -> Switch {
-        static NEXT: AtomicU8 = AtomicU8::new(1);
-        let net = std::process::id().to_be_bytes();
-        let host = NEXT.fetch_add(2, Ordering::Relaxed);
-        let address = Ipv4Addr::new(127, 64 + net[2] % 64, net[3], host);
-        let carrier = Ipv4Addr::new(127, 64 + net[2] % 64, net[3], host + 1);
+        Switch::start_at(addresses(), &[])
+    }
+
+    /// The same at these addresses, its own and its carrier's, with these profiles more, or instead: their names and what they say.
+    pub(crate) fn start_at([address, carrier]: [Ipv4Addr; 2], more: &[(&str, String)]) -> Switch {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        write_profiles(&folder.path().join("sip-profiles"), address, carrier);
+        let profiles = folder.path().join("sip-profiles");
+        write_profiles(&profiles, address, carrier);
+        for (name, text) in more {
+            fs::write(profiles.join(name), text).expect("a profile is written");
+        }
         let mut switch = Switch { folder, child: None, address, carrier };
         switch.launch();
         switch
@@ -180,6 +184,35 @@ impl Switch {
         found
     }
 
+    /// The one call that is up and talks, as `call list` shows it.
+    pub(crate) fn conversation(&self) -> serde_json::Value {
+        wait_for("two talk", Duration::from_secs(10), || {
+            let calls = self.json(&["call", "list"])["calls"].take();
+            let talking = |call: &&serde_json::Value| !call["bridged"].is_null();
+            calls.as_array().expect("calls").iter().find(talking).cloned()
+        })
+    }
+
+    /// The calls of the past, the oldest first, as soon as there are so many.
+    pub(crate) fn past(&self, count: usize) -> Vec<serde_json::Value> {
+        wait_for("the calls are in the books", Duration::from_secs(10), || {
+            let calls = self.json(&["call", "list", "--past"])["calls"].take();
+            let serde_json::Value::Array(mut calls) = calls else { panic!("calls: {calls}") };
+            calls.reverse();
+            (calls.len() == count).then_some(calls)
+        })
+    }
+
+    /// How long each answered call of the past rang, the oldest first.
+    pub(crate) fn rang(&self) -> Vec<Duration> {
+        let history = self.history();
+        let asked =
+            "SELECT answered - started FROM calls WHERE answered IS NOT NULL ORDER BY started";
+        let mut rows = history.prepare(asked).expect("a question");
+        let micros = rows.query_map([], |row| row.get::<_, i64>(0)).expect("rows");
+        micros.map(|micros| Duration::from_micros(micros.expect("a time") as u64)).collect()
+    }
+
     /// The history, read by another connection.
     pub(crate) fn history(&self) -> rusqlite::Connection {
         self.database(rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
@@ -218,26 +251,45 @@ impl Drop for Switch {
     }
 }
 
+/// Addresses of 127/8 that nobody else has: a switch's and its carrier's.
+pub(crate) fn addresses() -> [Ipv4Addr; 2] {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let net = std::process::id().to_be_bytes();
+    let host = NEXT.fetch_add(2, Ordering::Relaxed);
+    [host, host + 1].map(|host| Ipv4Addr::new(127, 64 + net[2] % 64, net[3], host))
+}
+
+/// What `switch.toml` says, and this.
+pub(crate) fn node(more: &str) -> String {
+    let usual = "domain = \"real.test\"\nlanguage = \"en\"\nrtp = { ports = \"20000-20999\" }\n";
+    format!("{usual}{more}")
+}
+
+/// The colleague 1002, whom users may dial.
+pub(crate) fn colleague() -> [(&'static str, String); 2] {
+    let route = "caller = \"users\"\nnumber = \"100?\"\nto = \"dialled\"\n";
+    [("users/1002.toml", user("1002", "Ben")), ("routes/20-office.toml", route.to_owned())]
+}
+
+/// The profile of a user with the password of these tests.
+fn user(extension: &str, name: &str) -> String {
+    let hash = Ha1::of(extension, "real.test", PASSWORD);
+    let (sha256, md5) = (hash.sha256.expect("both"), hash.md5.expect("both"));
+    format!(
+        "name = \"{name}\"\nrealm = \"real.test\"\nha1 = {{ sha256 = \"{sha256}\", md5 = \"{md5}\" }}\n"
+    )
+}
+
 fn write_profiles(folder: &Path, address: Ipv4Addr, carrier: Ipv4Addr) {
     let write = |name: &str, text: String| {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder is made");
         fs::write(path, text).expect("a profile is written");
     };
-    let hash = Ha1::of("1001", "real.test", PASSWORD);
-    let (sha256, md5) = (hash.sha256.expect("both"), hash.md5.expect("both"));
-    write(
-        "switch.toml",
-        "domain = \"real.test\"\nlanguage = \"en\"\nrtp = { ports = \"20000-20999\" }\n".into(),
-    );
+    write("switch.toml", node(""));
     write("internal.toml", format!("bind = \"{address}:5060\"\n"));
     write("external.toml", format!("bind = \"{address}:5080\"\n"));
-    write(
-        "users/1001.toml",
-        format!(
-            "name = \"Anna\"\nrealm = \"real.test\"\nha1 = {{ sha256 = \"{sha256}\", md5 = \"{md5}\" }}\n"
-        ),
-    );
+    write("users/1001.toml", user("1001", "Anna"));
     write("agents/anna.toml", "user = \"1001\"\nagrees_to_recording = true\n".into());
     write("trunks/north.toml", format!("from = [\"{carrier}\"]\nchannels = 200\n"));
     write("policies/standard.toml", "keep = \"30d\"\n".into());
