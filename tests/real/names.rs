@@ -1,7 +1,7 @@
 //! A carrier whose gateway is a name: a DNS server that answers, and one that does not.
 
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -91,7 +91,10 @@ fn a_dns_that_says_nothing_delays_no_call_between_two_phones() {
     wait_for("a call waits for DNS", SOON, || {
         (switch.json(&["call", "list"])["calls"][0]["route"] == "80-named").then_some(())
     });
+    let dialled = Instant::now();
     Sipp::dials(&switch, "1002", "dialler").succeeds(SOON);
+    let whole = dialled.elapsed();
+    assert!(whole < 2 * SECOND, "{whole:?}");
     ben.succeeds(SOON);
     let trunks = switch.json(&["trunk", "status", "named"]);
     let trouble = &trunks["trunks"][0]["gateways"][0]["trouble"];
