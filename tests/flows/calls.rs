@@ -214,6 +214,20 @@ fn an_answer_that_crosses_the_cancel_is_hung_up() {
     assert_ladder!(lab);
 }
 
+/// RFC 3261 §16.7, step 5: a 6xx speaks for the person.
+#[test]
+fn who_declines_at_one_phone_is_rung_at_no_other() {
+    let lab = Lab::new();
+    let desk = lab.phone("bob").registers();
+    let mobile = lab.phone("bob").registers();
+    let caller = lab.carrier("north");
+    caller.invites(BOB_DIRECTLY);
+    mobile.rings(ms(100));
+    desk.rings(ms(100)).replies(603, "Decline").expects("ACK");
+    mobile.expects("CANCEL");
+    caller.expects("603 Decline");
+}
+
 #[test]
 fn the_first_of_two_phones_that_answers_has_the_call() {
     let lab = Lab::new();

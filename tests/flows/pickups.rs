@@ -138,6 +138,12 @@ fn a_phone_that_rings_is_replaced_by_a_colleagues() {
     bob.rings(ms(500));
     lab.advance(ms(50));
     let named = bob.names_its_dialog();
+    // Whoever knows the dialog needs the right to pick up all the same, and whoever has it knows every part of the name.
+    lab.agent("carol").invites_replacing("201", &named).expects("403");
+    lab.carrier("north").invites_replacing(BOB, &named).expects("403");
+    for wrong in [format!("x{named}"), named.replace("from-tag=", "from-tag=x")] {
+        alice.invites_replacing("201", &wrong).expects("481");
+    }
     alice.invites_replacing("201", &format!("{named};early-only")).expects("200 OK").acks();
     bob.expects("CANCEL");
     caller.expects("200 OK").acks();

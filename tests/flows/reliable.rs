@@ -351,6 +351,20 @@ fn a_200_without_sdp_is_enough_when_the_answer_came_before_it() {
     they_talk(&lab, &bob, &north);
 }
 
+/// RFC 6337 §3.1.1.
+#[test]
+fn what_was_agreed_reliably_is_not_changed_by_what_follows_unreliably() {
+    let lab = Lab::new();
+    let (bob, north) = bob_calls_out(&lab, "");
+    north.replies_with(183, "Progress", &reliably(1), Some(north.description("sendrecv")));
+    let prack = north.receives("PRACK");
+    north.answers_to(&prack, 200, "OK");
+    let elsewhere = north.description("sendrecv").replace("m=audio 7000", "m=audio 7998");
+    north.replies_with(183, "Progress", "", Some(elsewhere));
+    north.changes("SIP/2.0 200", without_body).replies(200, "OK").expects("ACK");
+    they_talk(&lab, &bob, &north);
+}
+
 #[test]
 fn each_fork_behind_a_carrier_has_its_own_numbers_and_its_own_media() {
     let lab = Lab::new();

@@ -423,6 +423,7 @@ fn a_refer_is_refused_for_what_is_wrong_with_it() {
     ] {
         bob.refers_to(to).expects(status);
     }
+    bob.refers_with("202", "Refer-To: <sip:203@office.example>\r\n").expects("400");
     bob.refers_to("<sip:202@10.0.0.1>").expects("202").is_told("100").is_told("480");
     // Not a phone of alice's speaks TLS, in which alone she is to be called.
     let alice = lab.agent("alice");

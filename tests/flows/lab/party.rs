@@ -492,6 +492,9 @@ impl Party {
         assert_eq!(notify.header("Content-Type"), "message/sipfrag;version=2.0");
         let line = format!("\r\n\r\nSIP/2.0 {fragment}");
         assert!(notify.text().contains(&line), "{fragment}: {}", notify.text());
+        // RFC 3515 §2.4.6.
+        let event = notify.header("Event");
+        assert!(event.starts_with("refer;id="), "{event}");
         let state = notify.header("Subscription-State");
         match fragment.starts_with('1') {
             true => assert!(state.starts_with("active;expires="), "{state}"),

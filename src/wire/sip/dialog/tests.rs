@@ -175,6 +175,7 @@ fn an_older_request_is_500_and_an_equal_or_newer_one_is_not() {
     let mut dialog = answering("", Reach::Contact);
     assert_eq!(dialog.accept(&inside("INFO", 4, "")), Err(Status::of(500)));
     assert_eq!(dialog.accept(&inside("INFO", 9, "")), Ok(()));
+    assert_eq!(dialog.accept(&inside("INFO", 9, "")), Ok(()));
     assert_eq!(dialog.accept(&inside("BYE", 8, "")), Err(Status::of(500)));
     assert_eq!(dialog.accept(&inside("BYE", 10, "")), Ok(()));
     let mut dialog = calling();
@@ -190,6 +191,8 @@ fn only_messages_with_its_call_id_and_tags_belong_to_it() {
     assert!(!dialog.owns(&bye("<sip:bob@example.com>", US)));
     assert!(!dialog.owns(&bye(BOB, "<sip:100@example.com>;tag=x")));
     assert!(!dialog.owns(&bye(BOB, "<sip:100@example.com>")));
+    let text = String::from_utf8(inside("BYE", 6, "").bytes().to_vec()).expect("UTF-8");
+    assert!(!dialog.owns(&parse(&text.replace("Call-ID: c1", "Call-ID: c2"))));
     let mut dialog = calling();
     assert!(dialog.owns(&answer(180, ";tag=any", "")));
     dialog.establish(&answer(180, ";tag=b", ""), udp("192.0.2.1:5060"));

@@ -134,9 +134,10 @@ fn naptr_says_which_transport_and_we_take_the_first_we_speak() {
         .naptr(
             "sip.example",
             &[
-                (50, 50, "SIP+D2S", "_sip._sctp.sip.example"),
+                (100, 10, "SIP+D2U", "_sip._udp.sip.example"),
+                (90, 60, "SIP+D2U", "_sip._udp.other.example"),
                 (90, 50, "sip+d2t", "_sip._tcp.other.example"),
-                (100, 50, "SIP+D2U", "_sip._udp.sip.example"),
+                (50, 50, "SIP+D2S", "_sip._sctp.sip.example"),
             ],
         )
         .srv("_sip._tcp.other.example", &[(0, 0, 5060, "t.example")])

@@ -168,6 +168,18 @@ fn what_fits_a_datagram_or_has_been_answered_over_tcp_is_not_sent_otherwise() {
     rig.advance(secs(64));
     rig.sent();
     rig.told();
+    // 1,300 bytes are the most (RFC 3261 §18.1.1).
+    let rest = 1_300 - {
+        rig.endpoint.request(rig.now, phone(), long(Method::Options, 1));
+        rig.sent_to().remove(0).1.len()
+    };
+    for (bytes, transport) in [(1 + rest, Transport::Udp), (2 + rest, Transport::Tcp)] {
+        rig.endpoint.request(rig.now, phone(), long(Method::Options, bytes));
+        assert_eq!(rig.sent_to().remove(0).0.transport, transport);
+    }
+    rig.advance(secs(64));
+    rig.sent();
+    rig.told();
     let client = rig.endpoint.request(rig.now, phone(), long(Method::Invite, 1_300));
     let (to, text) = rig.sent_to().remove(0);
     rig.hears(to, &answer_to(&text, 180, "x"));

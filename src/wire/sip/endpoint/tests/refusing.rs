@@ -42,6 +42,11 @@ fn what_we_do_not_do_is_refused_in_the_order_of_rfc_3261_8_2() {
             420,
             "Unsupported: nothing\r\n",
         ),
+        (
+            with("INVITE", "Require: nothing\r\nContent-Type: a/b\r\n", SDP),
+            420,
+            "Unsupported: nothing\r\n",
+        ),
         (with("INVITE", sdp_in_zip, SDP), 415, "Accept-Encoding: identity\r\n"),
         (
             with("INVITE", "Content-Type: application/x\r\n", SDP),
@@ -75,7 +80,7 @@ fn what_we_can_do_reaches_the_user() {
         with("INVITE", optional, SDP),
         with("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=1\r\n").to_tag("x"),
         with("REGISTER", "Accept: text/x\r\n", ""),
-        with("INVITE", "Require: replaces\r\n", ""),
+        with("INVITE", "Require: Replaces\r\n", ""),
         Ask::new("REFER").to_tag("x"),
         with("SUBSCRIBE", "Event: presence\r\nContent-Type: a/b\r\n", "a filter"),
         // Whether there is such a dialog is the user's to know.
