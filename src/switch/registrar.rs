@@ -111,7 +111,12 @@ impl Registrar {
     /// The way to a phone since it used this flow, if it is another one: the connection by which it has registered since, or its Contact
     /// where it listens; where its requests go that were cut off. `target` is its Contact inside a call.
     pub(super) fn since(&self, aor: &str, target: &Uri, used: Flow) -> Option<Flow> {
-        if !used.transport.is_reliable() {
+        // Of several flows each is used as long as it stands (RFC 5626 §5.3).
+        let stands = |bound: &Bound| {
+            let connection = bound.binding.flow.connection.filter(|_| bound.link == Link::Stands);
+            connection.is_some() && connection == used.connection
+        };
+        if !used.transport.is_reliable() || self.of(aor).iter().any(stands) {
             return None;
         }
         let mut alike = self.reachable(aor).filter(|bound| bound.contact().matches(target));

@@ -3,7 +3,7 @@
 use tonspur::switch::control::AgentChange;
 use tonspur::switch::journal::ConsentAnswer;
 
-use crate::lab::{Lab, assert_ladder, ms, secs};
+use crate::lab::{Lab, assert_ladder, ms, secs, without_body};
 
 const SUPPORT: &str = "+4930555010";
 const BOB_DIRECTLY: &str = "+4930555012";
@@ -91,18 +91,26 @@ fn a_caller_who_says_nothing_is_served_but_not_recorded() {
 
 #[test]
 fn a_key_by_info_counts_as_a_key() {
-    let lab = Lab::new();
-    let bob = lab.agent("bob");
-    let caller = lab.carrier("north");
-    caller.invites(SUPPORT).expects("200 OK").acks();
-    lab.advance(secs(1));
-    caller.presses_by_info('1');
-    bob.rings(ms(500)).answers();
-    lab.talk(secs(2));
-    caller.hangs_up();
-    bob.is_hung_up();
-    lab.settles();
-    assert_eq!(lab.recordings().len(), 1);
+    let bare = |info: &str| {
+        let head = without_body(info);
+        let head = head.strip_suffix("Content-Length: 0\r\n\r\n").expect("no body");
+        format!("{head}Content-Type: application/dtmf\r\nContent-Length: 1\r\n\r\n1")
+    };
+    for is_bare in [false, true] {
+        let lab = Lab::new();
+        let bob = lab.agent("bob");
+        let caller = lab.carrier("north");
+        caller.invites(SUPPORT).expects("200 OK").acks();
+        lab.advance(secs(1));
+        caller.changes("INFO", move |info| if is_bare { bare(info) } else { info.to_owned() });
+        caller.presses_by_info('1');
+        bob.rings(ms(500)).answers();
+        lab.talk(secs(2));
+        caller.hangs_up();
+        bob.is_hung_up();
+        lab.settles();
+        assert_eq!(lab.recordings().len(), 1);
+    }
 }
 
 #[test]

@@ -152,6 +152,21 @@ fn a_phone_that_rings_is_replaced_by_a_colleagues() {
     caller.is_hung_up();
 }
 
+/// RFC 3891 §3: an early dialog is replaced by whom it was begun with, not by who began it.
+#[test]
+fn who_calls_is_not_replaced_before_the_answer() {
+    let lab = office();
+    let (bob, alice) = (lab.agent("bob"), lab.agent("alice"));
+    bob.invites("202");
+    alice.rings(ms(500));
+    bob.expects("180 Ringing");
+    let named = bob.names_its_dialog();
+    lab.phone("bob").invites_replacing("201", &named).expects("481");
+    alice.answers();
+    bob.expects("200 OK").acks().hangs_up();
+    alice.is_hung_up();
+}
+
 #[test]
 fn a_replaces_that_cannot_be_read_is_refused() {
     let lab = office();

@@ -100,6 +100,19 @@ fn both_may_hang_up_at_once() {
 }
 
 /// RFC 3261 §14.2: our offer waits for its answer, which the ACK brings.
+/// Whoever asks anew has heard our answer, though we have not heard the ACK.
+#[test]
+fn a_second_reinvite_need_not_wait_for_the_ack_of_the_first() {
+    let lab = Lab::new();
+    let (caller, bob) = talking(&lab);
+    caller.reinvites("sendonly").expects("200 OK");
+    bob.is_reinvited();
+    caller.reinvites("sendrecv").expects("200 OK").acks();
+    bob.is_reinvited();
+    hear_each_other(&lab, &caller, &bob);
+    ends(&caller, &bob);
+}
+
 #[test]
 fn a_second_reinvite_has_to_wait_for_the_first() {
     let lab = Lab::new();

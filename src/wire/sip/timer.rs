@@ -220,6 +220,21 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_named_refreshes_if_they_asked_and_less_than_the_least_is_the_least() {
+        let agreed = |expires: &str| {
+            let text = format!(
+                "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKp\r\nFrom: <sip:b@x.example>;tag=b\r\n\
+                 To: <sip:a@x.example>;tag=a\r\nCall-ID: c\r\nCSeq: 2 INVITE\r\n{expires}Content-Length: 0\r\n\r\n"
+            );
+            let response = Message::parse(text.as_bytes()).expect("a 200");
+            agreed(&response).map(|(expires, who)| (expires.interval.as_secs(), who))
+        };
+        assert_eq!(agreed(""), None);
+        assert_eq!(agreed("Session-Expires: 30;refresher=uas\r\n"), Some((90, Refresher::Uas)));
+        assert_eq!(agreed("x: 600\r\n"), Some((600, Refresher::Uac)));
+    }
+
+    #[test]
     fn who_refreshes_does_so_at_half_time_and_who_waits_gives_up_a_little_before_the_end() {
         let expires = |secs| Expires { interval: Duration::from_secs(secs), refresher: None };
         assert_eq!(expires(1_800).refresh_after(), Duration::from_secs(900));

@@ -50,6 +50,14 @@ fn sips_is_served_over_tls_alone_and_rings_by_nothing_else() {
     let sent = std::mem::take(&mut office.sent);
     let rung: Vec<_> = sent.iter().filter(|(_, at)| at.method().is_some()).collect();
     assert_eq!(rung.iter().map(|(flow, _)| *flow).collect::<Vec<_>>(), [phone]);
+    // RFC 3261 §12.1.1: what is said of us is as secure.
+    let mut ringing = Vec::new();
+    Outgoing::response(Status::of(180), &rung[0].1, Some("phone")).write(None, &mut ringing);
+    office.receive(phone, std::str::from_utf8(&ringing).expect("UTF-8"));
+    let told = office.sent();
+    let told = told.iter().find(|message| message.status() == Some(Status::of(180)));
+    let contact = told.and_then(|told| told.text(Name::Contact)).unwrap_or_default();
+    assert!(contact.starts_with("<sips:"), "{contact}");
 }
 
 #[test]

@@ -98,6 +98,13 @@ fn a_phone_of_two_flows_rings_once_and_by_the_other_when_one_fails() {
     office.answers(&again[0], 430);
     let told = office.sent().into_iter().filter_map(|message| message.status()).map(Status::code);
     assert!(told.max() >= Some(400));
+
+    // One that says so while the connections to both stand.
+    let mut office = Office::with_phone(&[flow(1), flow(2)]);
+    let rung = office.calls("b");
+    office.answers(&rung[0], 430);
+    let again = office.requests(Method::Invite);
+    assert_eq!(again.iter().map(|(flow, _)| *flow).collect::<Vec<_>>(), [tcp(1)]);
 }
 
 #[test]
