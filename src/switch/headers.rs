@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::call::Party;
+use super::call::{Caller, Party};
+use super::settings::Settings;
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::Message;
 
@@ -18,21 +19,32 @@ const LONGEST_VALUE: usize = 256;
 
 /// Headers that the switch knows and that nothing depends on.
 const HARMLESS: [Name; 3] = [Name::AlertInfo, Name::CallInfo, Name::Subject];
-/// Headers that are not known by name, and would change what becomes of a call.
-const STEERING: [&str; 12] = [
+/// What the switch does not know and is not to be said for others: who calls (RFC 8224), whom to ring and how (RFC 3841, RFC 5373),
+/// dialogs (RFC 3911, RFC 4538), early audio (RFC 5009).
+const STEERING: [&str; 17] = [
     "Accept-Contact",
+    "Answer-Mode",
+    "Feature-Caps",
+    "Identity",
+    "Identity-Info",
     "Join",
     "Max-Breadth",
     "MIME-Version",
-    "P-Asserted-Service",
-    "Refer-Sub",
+    "P-Early-Media",
+    "P-Served-User",
+    "Priv-Answer-Mode",
     "Reject-Contact",
+    "Remote-Party-ID",
     "Request-Disposition",
-    "Security-Client",
-    "Security-Server",
-    "Security-Verify",
+    "Session-ID",
     "Target-Dialog",
+    "Trigger-Consent",
 ];
+/// The same, whatever follows.
+const STEERING_BEGINNINGS: [&str; 6] =
+    ["Content-", "P-Asserted-", "P-Preferred-", "Proxy-", "Refer-", "Security-"];
+/// Of a caller who withholds who they are, these stay here (RFC 3323 §5.3).
+const TELLING: [&str; 5] = ["Call-Info", "In-Reply-To", "Organization", "Reply-To", "Subject"];
 
 /// A header of an INVITE, and its value.
 pub(super) type Line = (Cow<'static, str>, String);
@@ -52,7 +64,13 @@ impl HeaderName {
         }
         let known = Name::read(text.as_bytes());
         let is_ours = known != Name::Unknown && !HARMLESS.contains(&known);
-        if is_ours || STEERING.iter().any(|name| name.eq_ignore_ascii_case(text)) {
+        let begins = |with: &&str| {
+            text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+        };
+        if is_ours
+            || STEERING.iter().any(|name| name.eq_ignore_ascii_case(text))
+            || STEERING_BEGINNINGS.iter().any(begins)
+        {
             return Err(format!("has `{text}`, which is the switch's own to say"));
         }
         Ok(HeaderName(text.into()))
@@ -113,16 +131,28 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// Of what `names` name, as far as there is room.
-    pub(super) fn of<'a>(
-        by: &Party,
+    /// Of an INVITE of `caller`'s: of a phone's, what any trunk lets out, since nobody knows yet where the call goes in the end.
+    pub(super) fn by(settings: &Settings, caller: &Caller, invite: &Message) -> Said {
+        let inward = match &caller.party {
+            Party::Trunk(trunk) => settings.trunks.get(trunk).map(|trunk| &trunk.headers.inward),
+            Party::User(_) => None,
+        };
+        let outward = settings.trunks.values().filter(|_| matches!(caller.party, Party::User(_)));
+        let outward = outward.flat_map(|trunk| &trunk.headers.outward);
+        Said::of(caller, invite, inward.into_iter().flatten().chain(outward))
+    }
+
+    /// Of what `names` name, as far as there is room, and without what tells who calls if they withhold it.
+    fn of<'a>(
+        Caller { party: by, number, .. }: &Caller,
         invite: &Message,
         names: impl Iterator<Item = &'a HeaderName>,
     ) -> Said {
         let mut lines: Vec<Line> = Vec::new();
         let mut left = MOST_BYTES;
         for name in names {
-            if lines.iter().any(|(known, _)| name.is(known)) {
+            let tells = number.is_anonymous() && TELLING.iter().any(|telling| name.is(telling));
+            if tells || lines.iter().any(|(known, _)| name.is(known)) {
                 continue;
             }
             for value in name.values(invite) {
@@ -159,17 +189,29 @@ impl Said {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::switch::number::Number;
     use crate::switch::office;
 
     fn names(names: &[&str]) -> Vec<HeaderName> {
         names.iter().map(|name| HeaderName::parse(name).expect("a name")).collect()
     }
 
+    fn caller(party: Party) -> Caller {
+        Caller { party, number: Number::E164("+4930555010".into()), kept: None, name: None }
+    }
+
+    fn north() -> Caller {
+        caller(Party::Trunk("north".into()))
+    }
+
     fn said(lines: &[&str], of: &[&str]) -> Vec<(String, String)> {
+        said_by(&north(), lines, of)
+    }
+
+    fn said_by(caller: &Caller, lines: &[&str], of: &[&str]) -> Vec<(String, String)> {
         let text = office::request("INVITE", "sip:1002@x", "1001", "1002", ("c", 1), lines);
-        let by = Party::Trunk("north".into());
-        let said = Said::of(&by, &office::read(&text), names(of).iter());
-        said.to_phone(&by).map(|(name, value)| (name.into_owned(), value)).collect()
+        let said = Said::of(caller, &office::read(&text), names(of).iter());
+        said.to_phone(&caller.party).map(|(name, value)| (name.into_owned(), value)).collect()
     }
 
     fn pair(name: &str, value: &str) -> (String, String) {
@@ -199,6 +241,15 @@ mod tests {
     }
 
     #[test]
+    fn who_withholds_who_they_are_is_not_told_by_other_headers() {
+        let lines = ["Subject: Ada", "X-Order: 7", "organization: Lovelace"];
+        let of = ["Organization", "Subject", "X-Order"];
+        assert_eq!(said(&lines, &of).len(), 3);
+        let withheld = Caller { number: Number::Anonymous, ..north() };
+        assert_eq!(said_by(&withheld, &lines, &of), [pair("X-Order", "7")]);
+    }
+
+    #[test]
     fn there_is_room_for_so_much() {
         let many: Vec<String> = (0..40).map(|n| format!("X-A: {n}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -215,7 +266,7 @@ mod tests {
         let text = office::request("INVITE", "sip:1002@x", "1001", "1002", ("c", 1), &lines);
         let by = Party::User("1001".into());
         let all = names(&["X-A", "X-B", "X-C"]);
-        let said = Said::of(&by, &office::read(&text), all.iter());
+        let said = Said::of(&caller(by.clone()), &office::read(&text), all.iter());
         let set = |line| HeaderName::parse_line(line).expect("a line");
         let rules = HeaderRules {
             inward: all.clone(),
@@ -251,6 +302,12 @@ mod tests {
             "Join",
             "x",
             "",
+            "Remote-Party-ID",
+            "answer-mode",
+            "P-Asserted-Service",
+            "Proxy-X",
+            "Refer-Sub",
+            "Content-X",
             "X Order",
             "X-A\r\nVia",
             "X:A",

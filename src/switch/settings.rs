@@ -9,10 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::Party;
 use super::dialing::Dialing;
 use super::forwarding::{Code, Forwards};
-use super::headers::Said;
 use super::hours::Hours;
 use super::number::{Country, Number, Numbering};
 pub use super::pattern::NumberPattern;
@@ -22,7 +20,7 @@ use crate::wire::flow::{Flow, ListenerId, Transport};
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::{Algorithm, Ha1};
 use crate::wire::sip::dialog::Reach;
-use crate::wire::sip::message::{Message, Status};
+use crate::wire::sip::message::Status;
 use crate::wire::sip::timer;
 use crate::wire::sip::uri::{Host, Uri};
 
@@ -422,17 +420,6 @@ impl Settings {
             true => Number::Emergency(text.into()),
             false => Numbering::of(self.country).read(text),
         }
-    }
-
-    /// What of an INVITE of `party`'s some rule may carry on: of a phone's, to whichever trunk the call goes in the end.
-    pub(super) fn said(&self, party: &Party, invite: &Message) -> Said {
-        let inward = match party {
-            Party::Trunk(trunk) => self.trunks.get(trunk).map(|trunk| &trunk.headers.inward),
-            Party::User(_) => None,
-        };
-        let outward = self.trunks.values().filter(|_| matches!(party, Party::User(_)));
-        let outward = outward.flat_map(|trunk| &trunk.headers.outward);
-        Said::of(party, invite, inward.into_iter().flatten().chain(outward))
     }
 
     /// What a carrier means by `text`: never an emergency of ours.

@@ -217,7 +217,7 @@ impl Call {
         if plan.emergency {
             desk.outbox.log(Fact::EmergencyCall { call: id, route: plan.route.clone() });
         }
-        let said = desk.settings.said(&caller.party, &request);
+        let said = Said::by(desk.settings, &caller, &request);
         let a = Leg::invited(desk, id, caller.party.clone(), server, request, flow);
         Call {
             id,
