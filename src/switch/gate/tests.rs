@@ -98,6 +98,16 @@ fn a_flood_is_answered_in_bounds_and_then_not_at_all() {
     night.now += Duration::from_secs(2);
     let answered = (0..1_000).filter(|_| night.asks(OFFICE, true) == Budget::Enough).count();
     assert_eq!(answered, 2 * PER_SECOND as usize);
+    // The silence is longer each time.
+    let mut night = Night::new();
+    for seconds in [10, 20, 40] {
+        let span = (0..1_000).find_map(|_| match night.asks(OFFICE, false) {
+            Budget::Shut(shut) => Some(shut.span),
+            Budget::Enough | Budget::Spent => None,
+        });
+        assert_eq!(span, Some(Duration::from_secs(seconds)));
+        night.now += Duration::from_secs(seconds);
+    }
 }
 
 #[test]

@@ -358,6 +358,7 @@ fn what_a_phone_says_of_itself_counts_for_nothing() {
     let phone = office::flow(0, PHONES[0]);
     let uri = "sip:1002@office.example";
     let text = office::request("INVITE", uri, "+49110", "1002", ("a", 1), &[CONTACT]);
+    let text = text.replace("From: <", "From: \"Emergency 110\" <");
     let challenge = office.asks(phone, &text);
     let text = with_credentials(&challenge, "1001", PASSWORD, &text).replace("CSeq: 1", "CSeq: 2");
     office.receive(phone, &text);
@@ -404,6 +405,10 @@ fn what_belongs_to_no_dialog_is_told_so_once_whoever_asks() {
                 "<sip:1001@office.example>;tag=gone\r\nCall",
             );
             assert_eq!(office.gets(flow, &text), 481, "{method}");
+            if !matches!(method, "INVITE" | "OPTIONS") {
+                let outside = text.replace(";tag=gone", "").replace(": 7 ", ": 8 ");
+                assert_eq!(office.gets(flow, &outside), 481, "{method} outside any dialog");
+            }
             office.pass(Duration::from_secs(40));
             assert_eq!(office.sent().len(), 0, "{method} of a {who}: the answer is repeated");
         }

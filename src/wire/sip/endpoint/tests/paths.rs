@@ -107,6 +107,23 @@ fn a_stranger_that_repeats_a_request_does_not_draw_its_answers() {
 }
 
 #[test]
+fn what_is_more_than_twice_the_request_is_said_in_brief_or_not_at_all() {
+    let long = "x".repeat(2_000);
+    for (code, name, is_said) in [(403, Name::Warning, true), (401, Name::WwwAuthenticate, false)] {
+        let mut rig = Rig::new();
+        rig.hears(phone(), &Ask::new("REGISTER").text());
+        let (server, request) = rig.request();
+        let answer = Outgoing::response(Status::of(code), &request, Some("x")).header(name, &long);
+        rig.endpoint.dismiss(server, answer);
+        // A 401 that asks for nothing is no answer.
+        let said: Vec<String> = rig.sent();
+        assert_eq!(said.len(), usize::from(is_said), "{code}");
+        assert!(!said.iter().any(|text| text.contains(&long)));
+        rig.settles();
+    }
+}
+
+#[test]
 fn nothing_is_sent_to_groups_or_to_nobody() {
     let mut rig = Rig::new();
     for source in ["224.0.0.1:5060", "255.255.255.255:5060", "0.0.0.0:5060", "192.0.2.1:0"] {
