@@ -181,6 +181,27 @@ fn a_trunk_may_challenge_what_we_say_inside_a_dialog_once() {
 }
 
 #[test]
+fn where_a_contact_of_a_trunk_leads_gets_no_digest() {
+    let mut door = Door::new();
+    let invite = bob_rings(&mut door);
+    let bobs = reply(&invite, 200, "a", &contact_at(BOB), SDP);
+    let sent = door.hears(PHONES, BOB, &bobs);
+    let ok = sent.iter().find(|text| text.starts_with("SIP/2.0 200 ")).expect("bridged");
+    let ours = tag(ok, "To:").to_owned();
+    door.hears(CARRIERS, NORTH, &of_the_call(&ask("ACK", &ours, ""), 1));
+    let elsewhere = "192.0.2.66:5060";
+    let moves = ask("UPDATE", &ours, &format!("Contact: <sip:caller@{elsewhere}>\r\n"));
+    door.hears(CARRIERS, NORTH, &of_the_call(&moves, 2));
+    let bye = holds(&invite).replace("INVITE", "BYE").replace("CSeq: 1", "CSeq: 2");
+    let sent = door.hears(PHONES, BOB, &bye);
+    let bye = sent.iter().find(|text| text.starts_with("BYE sip:caller@192.0.2.66")).expect("told");
+    let challenge = "WWW-Authenticate: Digest realm=\"north\", nonce=\"n\", qop=\"auth\"\r\n";
+    assert!(door.hears(CARRIERS, elsewhere, &reply(bye, 401, "", challenge, "")).is_empty());
+    door.advance(Duration::from_secs(100));
+    assert_eq!(door.switch.at_rest(), Ok(()));
+}
+
+#[test]
 fn a_phone_that_asks_for_a_digest_gets_none() {
     // As a carrier would ask, whose password the switch knows.
     for (code, asks) in [(401, "WWW-Authenticate"), (407, "Proxy-Authenticate")] {

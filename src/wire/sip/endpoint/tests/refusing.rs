@@ -118,6 +118,7 @@ fn what_cannot_be_read_gets_its_status_unless_it_must_not_be_answered() {
         (text.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE"), 400),
         (text.replace("Content-Length: 0", "Content-Length: 9"), 400),
         (text.replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), 505),
+        (text.replacen("Via: ", &format!("Via: {}", "SIP/2.0/UDP a, ".repeat(64)), 1), 400),
     ] {
         let refusal = refused(&mut rig, &broken);
         assert!(refusal.starts_with(&format!("SIP/2.0 {code} ")), "{refusal}");
