@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::call::{Caller, Party};
+use super::number::Number;
 use super::settings::Settings;
 use crate::wire::sip::headers::Name;
 use crate::wire::sip::message::Message;
@@ -107,8 +108,13 @@ impl HeaderName {
         of_known
             .chain(of_others)
             .filter_map(|value| std::str::from_utf8(value).ok())
-            .filter(|value| !value.is_empty() && !value.chars().any(char::is_control))
+            .filter(|value| !value.is_empty() && !value.contains(is_hidden))
     }
+}
+
+/// No text: a control character other than the tab, which is a blank (RFC 3261 §25.1).
+fn is_hidden(letter: char) -> bool {
+    letter.is_control() && letter != '\t'
 }
 
 /// What a trunk's calls bring along and take along. Nothing, unless its file says so.
@@ -125,8 +131,8 @@ pub struct HeaderRules {
 /// What the caller's INVITE said that some rule may carry.
 #[derive(Debug)]
 pub(super) struct Said {
-    /// Whoever said anything.
-    by: Option<Party>,
+    /// Whoever said anything; the two sides of a call may be of one trunk.
+    by: Option<(Party, Number)>,
     lines: Vec<Line>,
 }
 
@@ -163,33 +169,38 @@ impl Said {
                 }
             }
         }
-        Said { by: (!lines.is_empty()).then(|| by.clone()), lines }
+        Said { by: (!lines.is_empty()).then(|| (by.clone(), number.clone())), lines }
     }
 
     /// What a phone is shown of a call of `caller`'s: whatever the trunk brought along that the call came by.
-    pub(super) fn to_phone(&self, caller: &Party) -> impl Iterator<Item = Line> {
-        let is_shown = matches!(caller, Party::Trunk(_)) && self.by.as_ref() == Some(caller);
+    pub(super) fn to_phone(&self, caller: &Caller) -> impl Iterator<Item = Line> {
+        let is_shown = matches!(caller.party, Party::Trunk(_)) && self.is_by(caller);
         self.lines.iter().filter(move |_| is_shown).cloned()
     }
 
     /// What a trunk of those rules is told of a call of `caller`'s.
-    pub(super) fn to_carrier(&self, caller: &Party, rules: &HeaderRules) -> Vec<Line> {
+    pub(super) fn to_carrier(&self, caller: &Caller, rules: &HeaderRules) -> Vec<Line> {
         let passes = |name: &str| {
             rules.outward.iter().any(|rule| rule.is(name))
                 && !rules.set.iter().any(|(set, _)| set.is(name))
         };
-        let said =
-            self.lines.iter().filter(|(name, _)| self.by.as_ref() == Some(caller) && passes(name));
+        let is_theirs = self.is_by(caller);
+        let said = self.lines.iter().filter(|(name, _)| is_theirs && passes(name));
         let set = rules.set.iter();
         let set = set.map(|(name, value)| (Cow::Owned(name.0.to_string()), value.clone()));
         said.cloned().chain(set).collect()
+    }
+
+    fn is_by(&self, caller: &Caller) -> bool {
+        let is_it =
+            |(party, number): &(Party, Number)| *party == caller.party && *number == caller.number;
+        self.by.as_ref().is_some_and(is_it)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::switch::number::Number;
     use crate::switch::office;
 
     fn names(names: &[&str]) -> Vec<HeaderName> {
@@ -211,7 +222,7 @@ mod tests {
     fn said_by(caller: &Caller, lines: &[&str], of: &[&str]) -> Vec<(String, String)> {
         let text = office::request("INVITE", "sip:1002@x", "1001", "1002", ("c", 1), lines);
         let said = Said::of(caller, &office::read(&text), names(of).iter());
-        said.to_phone(&caller.party).map(|(name, value)| (name.into_owned(), value)).collect()
+        said.to_phone(caller).map(|(name, value)| (name.into_owned(), value)).collect()
     }
 
     fn pair(name: &str, value: &str) -> (String, String) {
@@ -236,8 +247,8 @@ mod tests {
 
     #[test]
     fn a_fold_is_one_line_and_what_is_no_text_is_left_out() {
-        let lines = ["X-A: one\r\n two", "X-A: \u{1}", "X-A:"];
-        assert_eq!(said(&lines, &["X-A"]), [pair("X-A", "one two")]);
+        let lines = ["X-A: one\r\n two", "X-A: \u{1}", "X-A:", "X-A: a\tb"];
+        assert_eq!(said(&lines, &["X-A"]), [pair("X-A", "one two"), pair("X-A", "a\tb")]);
     }
 
     #[test]
@@ -273,14 +284,14 @@ mod tests {
             outward: names(&["x-a", "X-B"]),
             set: vec![set("x-b: ours"), set("X-D : 4: 5")],
         };
-        let told = |caller: &Party| -> Vec<(String, String)> {
-            let told = said.to_carrier(caller, &rules).into_iter();
+        let told = |party: &Party| -> Vec<(String, String)> {
+            let told = said.to_carrier(&caller(party.clone()), &rules).into_iter();
             told.map(|(name, value)| (name.into_owned(), value)).collect()
         };
         let set = [pair("x-b", "ours"), pair("X-D", "4: 5")];
         assert_eq!(told(&by), [vec![pair("X-A", "1")], set.to_vec()].concat());
         assert_eq!(told(&Party::User("1002".into())), set, "another's call");
-        assert_eq!(said.to_phone(&by).count(), 0, "phones say nothing to phones");
+        assert_eq!(said.to_phone(&caller(by)).count(), 0, "phones say nothing to phones");
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Call {
             let to = Uri::at_domain(user, domain);
             let mut more = self.course.headers(&to, |user| Uri::at_domain(user, domain));
             more.extend(breadth.map(|breadth| (MAX_BREADTH.into(), breadth.to_string())));
-            more.extend(self.said.to_phone(&self.caller.party));
+            more.extend(self.said.to_phone(&self.caller));
             let party = Party::User(user.clone());
             self.call_out(desk, party, from.clone(), Address::new(to), aim, more);
             if !aims.is_empty() {

@@ -126,7 +126,7 @@ impl Call {
         };
         let mut more = self.course.headers(&target, shown);
         more.extend(asserted);
-        more.extend(self.said.to_carrier(&self.caller.party, &trunk.headers));
+        more.extend(self.said.to_carrier(&self.caller, &trunk.headers));
         let party = Party::Trunk(name.to_owned());
         (out.has_place, out.until) = (false, None);
         let to = Address::new(target.clone());
