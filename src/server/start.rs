@@ -26,6 +26,7 @@ use crate::io::sockets::{self, Limits, Sockets};
 use crate::io::store::{Opened, Store};
 use crate::media::prompt::Library;
 use crate::switch::Switch;
+use crate::switch::number;
 use crate::switch::settings::{Rtp, Settings};
 
 /// News that wait for the switch; the threads that tell wait when it is full.
@@ -75,6 +76,7 @@ pub(super) fn start(options: Options) -> Result<Running, StartError> {
         .map_err(StartError::Store)?;
 
     let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
+    number::rehearse(settings.country);
     let (asks, asked) = mpsc::channel(ASKS);
     let stop = Arc::new(Notify::new());
     let listeners = settings.listeners.clone();

@@ -223,16 +223,22 @@ fn an_answer_that_crosses_the_cancel_is_hung_up() {
     assert_ladder!(lab);
 }
 
+/// A caller, and the two phones of bob's that ring.
+fn rung_at_two_phones(lab: &Lab) -> [Party; 3] {
+    let [desk, mobile] = [(); 2].map(|()| lab.phone("bob").registers());
+    let caller = lab.carrier("north");
+    caller.invites(BOB_DIRECTLY);
+    desk.rings(ms(100));
+    mobile.rings(ms(100));
+    [caller, desk, mobile]
+}
+
 /// RFC 3261 §16.7, step 5: a 6xx speaks for the person.
 #[test]
 fn who_declines_at_one_phone_is_rung_at_no_other() {
     let lab = Lab::new();
-    let desk = lab.phone("bob").registers();
-    let mobile = lab.phone("bob").registers();
-    let caller = lab.carrier("north");
-    caller.invites(BOB_DIRECTLY);
-    mobile.rings(ms(100));
-    desk.rings(ms(100)).replies(603, "Decline").expects("ACK");
+    let [caller, desk, mobile] = rung_at_two_phones(&lab);
+    desk.replies(603, "Decline").expects("ACK");
     mobile.expects("CANCEL");
     caller.expects("603 Decline");
 }
@@ -240,12 +246,8 @@ fn who_declines_at_one_phone_is_rung_at_no_other() {
 #[test]
 fn the_first_of_two_phones_that_answers_has_the_call() {
     let lab = Lab::new();
-    let desk = lab.phone("bob").registers();
-    let mobile = lab.phone("bob").registers();
-    let caller = lab.carrier("north");
-    caller.invites(BOB_DIRECTLY);
-    desk.rings(ms(100));
-    mobile.rings(ms(100)).answers();
+    let [caller, desk, mobile] = rung_at_two_phones(&lab);
+    mobile.answers();
     caller.expects("200 OK").acks();
     let cancel = desk.receives("CANCEL");
     assert!(cancel.header("Reason").contains("Call completed elsewhere"), "{}", cancel.text());

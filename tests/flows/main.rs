@@ -57,6 +57,7 @@ mod pickups;
 mod questions;
 mod races;
 mod recordings;
+mod referrals;
 mod refreshes;
 mod registering;
 mod reliable;

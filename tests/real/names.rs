@@ -1,17 +1,56 @@
 //! A carrier whose gateway is a name: a DNS server that answers, and one that does not.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::dns::{Dns, NAPTR, Record, SRV};
+use crate::dns::{self, A, NAPTR, SRV, naptr, record, srv};
 use crate::sipp::{Sipp, free_port};
 use crate::switch::{Switch, addresses, colleague, node};
 use crate::wait_for;
 
 const SOON: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
+
+/// A DNS server, and what it has been asked.
+struct Dns {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<(String, u16)>>>,
+}
+
+/// What is known of one name: the name, the kind, the record.
+type Known = (String, u16, Vec<u8>);
+
+impl Dns {
+    /// Knows these, and that there is nothing else.
+    fn knowing(address: Ipv4Addr, records: Vec<Known>) -> Dns {
+        Dns::start(address, Some(records))
+    }
+
+    /// Hears every question, and answers none.
+    fn silent(address: Ipv4Addr) -> Dns {
+        Dns::start(address, None)
+    }
+
+    fn start(address: Ipv4Addr, records: Option<Vec<Known>>) -> Dns {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&asked);
+        let address = dns::server(address.into(), move |owner, kind| {
+            told.lock().expect("nobody panics with it").push((owner.to_owned(), kind));
+            let meant =
+                records.iter().flatten().filter(|known| (&*known.0, known.1) == (owner, kind));
+            records.as_ref().map(|_| (0, meant.map(|known| known.2.clone()).collect()))
+        });
+        Dns { address, asked }
+    }
+
+    /// Whether it was asked that.
+    fn was_asked(&self, name: &str, kind: u16) -> bool {
+        self.asked.lock().expect("nobody panics with it").contains(&(name.to_owned(), kind))
+    }
+}
 
 #[test]
 fn of_the_servers_that_dns_names_the_second_has_the_call_where_the_first_does_not_serve() {
@@ -24,14 +63,18 @@ fn of_the_servers_that_dns_names_the_second_has_the_call_where_the_first_does_no
         ("silent", silent.local_addr().expect("its address"), "down"),
     ];
     let mut records = vec![
-        Record::naptr("closed.test", "_sip._udp.closed.test"),
-        Record::a("first.test", carrier),
-        Record::a("second.test", carrier),
+        ("closed.test".to_owned(), NAPTR, naptr("closed.test", "_sip._udp.closed.test")),
+        ("first.test".to_owned(), A, record("first.test", A, 60, &carrier.octets())),
+        ("second.test".to_owned(), A, record("second.test", A, 60, &carrier.octets())),
     ];
     for (name, first, _) in firsts {
         let owner = format!("_sip._udp.{name}.test");
-        records.push(Record::srv(&owner, 20, second.port(), "second.test"));
-        records.push(Record::srv(&owner, 10, first.port(), "first.test"));
+        for (priority, port, target) in
+            [(20, second.port(), "second.test"), (10, first.port(), "first.test")]
+        {
+            let server = srv(&owner, [priority, 0, port], target);
+            records.push((owner.clone(), SRV, server));
+        }
     }
     let dns = Dns::knowing(carrier, records);
     let trunk =

@@ -1,37 +1,13 @@
-//! A small DNS server on loopback, written from RFC 1035 alone, and what is made of its answers.
+//! What is made of the answers of a small DNS server on loopback.
 
-use std::net::{SocketAddr, UdpSocket};
+#[path = "../../../tests/real/dns.rs"]
+mod dns;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+
+use dns::{A, NAPTR, SRV, name, naptr, record, srv};
 
 use super::*;
-
-/// A, SRV, NAPTR as numbers (RFC 1035 §3.2.2, RFC 2782, RFC 3403).
-const A: u16 = 1;
-const SRV: u16 = 33;
-const NAPTR: u16 = 35;
-
-fn name(text: &str) -> Vec<u8> {
-    let labels = text.split('.').filter(|label| !label.is_empty());
-    let mut bytes: Vec<u8> =
-        labels.flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect();
-    bytes.push(0);
-    bytes
-}
-
-fn text(value: &str) -> Vec<u8> {
-    [&[value.len() as u8], value.as_bytes()].concat()
-}
-
-fn record(owner: &str, kind: u16, ttl: u32, value: &[u8]) -> Vec<u8> {
-    let length = (value.len() as u16).to_be_bytes();
-    let fixed = [&kind.to_be_bytes()[..], &[0, 1], &ttl.to_be_bytes(), &length].concat();
-    [name(owner), fixed, value.to_vec()].concat()
-}
-
-fn srv(owner: &str, [priority, weight, port]: [u16; 3], target: &str) -> Vec<u8> {
-    let numbers: Vec<u8> =
-        [priority, weight, port].iter().flat_map(|number| number.to_be_bytes()).collect();
-    record(owner, SRV, 300, &[numbers, name(target)].concat())
-}
 
 /// What the server says to a question: a response code and records; `None`: nothing.
 fn says(asked: &str, kind: u16) -> Option<(u8, Vec<Vec<u8>>)> {
@@ -44,16 +20,7 @@ fn says(asked: &str, kind: u16) -> Option<(u8, Vec<Vec<u8>>)> {
                 srv(asked, [10, 5, 5060], "a.carrier.example"),
             ],
         ),
-        ("carrier.example", NAPTR) => {
-            let value = [
-                vec![0, 10, 0, 20],
-                text("s"),
-                text("SIP+D2U"),
-                text(""),
-                name("_sip._udp.carrier.example"),
-            ];
-            (0, vec![record(asked, NAPTR, 300, &value.concat())])
-        }
+        ("carrier.example", NAPTR) => (0, vec![naptr(asked, "_sip._udp.carrier.example")]),
         ("a.carrier.example", A) => (0, vec![record(asked, A, 60, &[192, 0, 2, 1])]),
         ("many.example", A) => (0, many(40)),
         // An alias (CNAME is 5), which is followed, and one that leads to itself.
@@ -73,37 +40,8 @@ fn says(asked: &str, kind: u16) -> Option<(u8, Vec<Vec<u8>>)> {
     })
 }
 
-/// Reads the first question of a message: its name, its kind, where it ends.
-fn question(bytes: &[u8]) -> Option<(String, u16, usize)> {
-    let (mut at, mut labels) = (12, Vec::new());
-    loop {
-        let length = usize::from(*bytes.get(at)?);
-        at += 1;
-        if length == 0 {
-            break;
-        }
-        labels.push(String::from_utf8_lossy(bytes.get(at..at + length)?).to_lowercase());
-        at += length;
-    }
-    let kind = u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]);
-    Some((labels.join("."), kind, at + 4))
-}
-
-/// A server that answers on a thread of its own until the test ends.
 fn server() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let address = socket.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        let mut bytes = [0; 1_500];
-        while let Ok((length, from)) = socket.recv_from(&mut bytes) {
-            let Some((asked, kind, end)) = question(&bytes[..length]) else { continue };
-            let Some((code, records)) = says(&asked, kind) else { continue };
-            let counts = [1, records.len() as u16, 0, 0].map(u16::to_be_bytes).concat();
-            let head = [&bytes[..2], &[0x81, 0x80 | code], &counts, &bytes[12..end]].concat();
-            let _ = socket.send_to(&[head, records.concat()].concat(), from);
-        }
-    });
-    address
+    dns::server(IpAddr::V4(Ipv4Addr::LOCALHOST), says)
 }
 
 /// Asks one after the other, and gives the answers in order.

@@ -15,10 +15,13 @@ mod inside;
 mod leg;
 mod lines;
 mod merging;
+mod outcomes;
 mod parked;
 mod pickup;
 mod recorded;
 mod ringing;
+mod seeking;
+mod timers;
 mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,12 +29,11 @@ use std::time::{Duration, Instant};
 
 pub(super) use caller::Caller;
 use course::Course;
-use desk::{Desk, News};
+use desk::Desk;
 pub(super) use diverting::Elsewhere;
 use ending::cause;
-use fork::{is_no_way, outward};
 use gateways::Outward;
-use leg::{Leg, Outcome};
+use leg::Leg;
 pub(super) use leg::{LegId, Party};
 pub(super) use transfer::Referral;
 use transfer::{Aside, Returned, Serving, Transfer};
@@ -43,15 +45,13 @@ use super::journal::{CallDirection, CallId, Cdr, Entry};
 use super::log::Fact;
 use super::recording::Recording;
 use super::routing::{Feature, Plan, Target, Way};
-use super::settings::{DONE, MUSIC, Prompt, RINGBACK};
+use super::settings::Prompt;
 use crate::media::{Command, PlayId, Repeat};
 use crate::redacted::Redacted;
 use crate::wire::flow::{Flow, Transport};
-use crate::wire::sdp::negotiation::Direction;
-use crate::wire::sip::endpoint::{ClientId, ServerId};
+use crate::wire::sip::endpoint::ServerId;
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::outgoing::Outgoing;
-use crate::wire::sip::reliable;
 use crate::wire::sip::uri::Uri;
 
 /// A carrier may take so long to answer (Timer C, RFC 3261 §16.6).
@@ -74,8 +74,6 @@ impl Hops {
 
 /// We have no room for the call; the one refusal that says when to come again.
 const OVERLOADED: Status = Status::of(503);
-/// To the phones that rang in vain (RFC 3326).
-const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 /// See the module.
 #[derive(Debug)]
@@ -353,259 +351,6 @@ impl Call {
             desk.outbox.media(Command::Play { port: leg.port, prompt: *prompt, play, repeat });
         }
         play
-    }
-
-    // ---- towards somebody who answers ----
-
-    /// Looks for whom the plan names.
-    fn seek(&mut self, desk: &mut Desk<'_>) {
-        self.refusal = None;
-        self.ways.clear();
-        match self.plan.target.clone() {
-            Target::User(user) => {
-                self.ringback(desk);
-                self.call_user(desk, &user);
-            }
-            Target::Group(group) => {
-                self.ringback(desk);
-                self.ring_group(desk, &group);
-            }
-            Target::Trunk { ways, number: _ } => {
-                self.ringback(desk);
-                self.ways = ways.into();
-                self.ring_next_trunk(desk, OVERLOADED);
-            }
-            Target::Queue(queue) => {
-                self.play(desk, &self.a, MUSIC, Repeat::Forever);
-                let wait =
-                    desk.settings.queues.get(&queue).map_or(Duration::ZERO, |queue| queue.wait);
-                self.stage = Stage::Waiting { until: desk.now.instant + wait };
-                desk.news.push(News::Queued { queue, call: self.id });
-                // The queue has taken the call in: whoever sent it there is done.
-                self.transferred(desk);
-            }
-            Target::Feature(Feature::Wish(_)) => self.confirm(desk),
-            Target::Feature(Feature::Park(slot)) => self.park(desk, slot),
-            Target::Feature(Feature::PickUp { .. } | Feature::Fetch(_)) => {
-                desk.news.push(News::Arrived(self.id));
-            }
-        }
-    }
-
-    /// Somebody answered already hears that it rings.
-    fn ringback(&mut self, desk: &mut Desk<'_>) {
-        if !self.a.is_unanswered() {
-            self.play(desk, &self.a, RINGBACK, Repeat::Forever);
-        }
-    }
-
-    /// An agent is free: their phone rings for this caller.
-    pub(super) fn offer(&mut self, desk: &mut Desk<'_>, agent: &str) {
-        let Stage::Waiting { until } = self.stage else { return };
-        let (Some(agent), Target::Queue(queue)) =
-            (desk.settings.agents.get(agent), &self.plan.target)
-        else {
-            return;
-        };
-        let ring = desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.ring);
-        self.refusal = None;
-        self.ring_user(desk, &agent.user, Some(Offer { agent: agent.name.clone(), until }), ring);
-    }
-
-    /// Nobody answered.
-    fn unanswered(&mut self, desk: &mut Desk<'_>, status: Status) {
-        let Stage::Ringing { offer, .. } = &mut self.stage else { return };
-        match (offer.take(), self.plan.target.clone()) {
-            (Some(offer), Target::Queue(queue)) => {
-                self.stage = Stage::Waiting { until: offer.until };
-                desk.news.push(News::Missed { queue, agent: offer.agent, call: self.id });
-            }
-            (None, Target::User(user)) => self.user_unanswered(desk, &user, status),
-            (None, Target::Group(group)) => self.ring_next_turn(desk, &group, Some(status)),
-            _ => self.not_reached(desk, status),
-        }
-    }
-
-    /// Whoever was called does not talk: the caller is refused, or whoever transferred the call has it back.
-    fn not_reached(&mut self, desk: &mut Desk<'_>, status: Status) {
-        match self.transfer.take() {
-            Some(transfer) => self.give_back(desk, transfer, status),
-            None => self.refuse(desk, status, cause(status)),
-        }
-    }
-
-    /// `b` answered: the caller is answered too if they were not, the two are bridged, the permit decides on the recording.
-    fn bridged(&mut self, desk: &mut Desk<'_>, b: LegId) {
-        let Stage::Ringing { offer, .. } = &mut self.stage else { return };
-        let agent = offer.take().map(|offer| offer.agent);
-        for other in self.b.iter_mut().filter(|leg| leg.id != b) {
-            other.hang_up(desk, Some(ELSEWHERE));
-        }
-        if self.a.is_unanswered() {
-            self.a.answer(desk);
-            self.cdr.answered = Some(desk.now.utc);
-        }
-        let leg = self.b.iter().find(|leg| leg.id == b).expect("the leg that answered is ours");
-        if let (Some(agent), Target::Queue(queue)) = (agent, &self.plan.target) {
-            desk.news.push(News::Unqueued { queue: queue.clone(), call: self.id });
-            desk.news.push(News::Talking { agent: agent.clone(), call: self.id });
-            let wrap_up =
-                desk.settings.queues.get(queue).map_or(Duration::ZERO, |queue| queue.wrap_up);
-            self.serving = Some(Serving { leg: b, agent, call: self.id, wrap_up });
-        }
-        if self.cdr.agent.is_none() {
-            let on_file = self.agent_at(desk.settings, leg).map(|agent| agent.name.clone());
-            self.cdr.agent = on_file.or(match &leg.party {
-                Party::User(user) => Some(user.clone()),
-                Party::Trunk(_) => None,
-            });
-        }
-        self.transferred(desk);
-        self.converse(desk, b);
-    }
-
-    /// The two talk: their ports are bridged, and who they are decides on the recording.
-    fn converse(&mut self, desk: &mut Desk<'_>, b: LegId) {
-        let leg = self.b.iter_mut().find(|leg| leg.id == b).expect("the leg that talks is ours");
-        desk.outbox.media(Command::Bridge { a: self.a.port, b: leg.port });
-        if !self.a.holds() && !leg.holds() {
-            // Either may have been held by somebody who is gone.
-            self.a.tell(desk, Direction::SendRecv);
-            leg.tell(desk, Direction::SendRecv);
-        }
-        self.stage = Stage::Talking { b };
-        self.course.arrived();
-        self.hold = None;
-        self.cdr.bridged.get_or_insert(desk.now.utc);
-        self.settle_recording(desk);
-        desk.outbox.store(Entry::Call(Box::new(self.cdr.clone())));
-        self.settle_hold(desk);
-    }
-
-    // ---- what the far sides say ----
-
-    /// A response to a request of a leg.
-    pub(super) fn response(
-        &mut self,
-        desk: &mut Desk<'_>,
-        leg: LegId,
-        client: ClientId,
-        response: &Message,
-        flow: Flow,
-    ) {
-        if let Some(status) = response.status() {
-            self.subscriber_says(client, status);
-        }
-        let Some(answering) = self.leg(leg) else { return };
-        let outcome = answering.response(desk, client, response, flow);
-        if let Some(status) = response.status() {
-            self.heard(desk, leg, status);
-        }
-        // Flow Failed (RFC 5626 §11.1): the proxy has lost the phone's connection.
-        let is_lost = response.status() == Some(Status::of(430));
-        let goes_elsewhere = match outcome {
-            Outcome::Refused(status) if status.code() / 100 == 3 => {
-                self.redirected(desk, leg, response)
-            }
-            _ => is_lost && self.rings_otherwise(desk, leg),
-        };
-        if !goes_elsewhere {
-            self.outcome(desk, leg, outcome);
-        }
-    }
-
-    /// A request of a leg that got no final response.
-    pub(super) fn failed(
-        &mut self,
-        desk: &mut Desk<'_>,
-        leg: LegId,
-        client: ClientId,
-        status: Status,
-    ) {
-        self.subscriber_says(client, status);
-        let Some(failing) = self.leg(leg) else { return };
-        let outcome = failing.failed(desk, client, status);
-        let is_refused = matches!(outcome, Outcome::Refused(_));
-        if !(is_refused && self.rings_otherwise(desk, leg)) {
-            self.outcome(desk, leg, outcome);
-        }
-    }
-
-    fn outcome(&mut self, desk: &mut Desk<'_>, leg: LegId, outcome: Outcome) {
-        match outcome {
-            Outcome::Nothing => self.settle_hold(desk),
-            Outcome::Ringing { early } => self.rings(desk, leg, early),
-            Outcome::Answered => self.bridged(desk, leg),
-            Outcome::Refused(status) if !self.ways.is_empty() && is_no_way(status) => {
-                self.ring_next_trunk(desk, outward(status));
-            }
-            Outcome::Refused(status) => {
-                let status = self.refused_by(desk, leg, outward(status));
-                self.declined(desk, status);
-            }
-            Outcome::Unserved { status, after } => self.unserved(desk, leg, status, after),
-            Outcome::Lost if self.is_aside(leg) => self.aside_gone(desk, leg),
-            Outcome::Lost => self.lost(desk, leg),
-            Outcome::Unacknowledged => {
-                let status = reliable::UNACKNOWLEDGED;
-                self.refuse(desk, status, "no PRACK from the caller")
-            }
-            // RFC 3261 §13.3.1.
-            Outcome::Expired => self.refuse(desk, Status::of(487), "no answer"),
-        }
-    }
-
-    // ---- time ----
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let stage = match &self.stage {
-            Stage::Asking(question) => question.deadline(),
-            Stage::Waiting { until }
-            | Stage::Ringing { until, .. }
-            | Stage::Confirming { until, .. }
-            | Stage::Parked { until, .. } => Some(*until),
-            Stage::Opening | Stage::Answering | Stage::Talking { .. } | Stage::Ending => None,
-        };
-        let stage = stage.into_iter().chain(self.outward.as_ref().and_then(Outward::deadline));
-        let recording = self.recording.as_ref().and_then(Recording::deadline);
-        let aside = self.aside.iter().filter_map(Aside::deadline);
-        let legs = self.b.iter().chain([&self.a]).filter_map(Leg::deadline);
-        legs.chain(aside).chain(stage).chain(recording).min()
-    }
-
-    pub(super) fn timeout(&mut self, desk: &mut Desk<'_>) {
-        let now = desk.now.instant;
-        match &self.stage {
-            Stage::Asking(question) => {
-                if let Some(answer) = question.expired(now) {
-                    self.answered(desk, answer);
-                }
-            }
-            Stage::Waiting { until } if *until <= now => self.finish(desk, "waited too long", None),
-            Stage::Ringing { until, .. } if *until <= now => {
-                for leg in &mut self.b {
-                    leg.hang_up(desk, None);
-                }
-                self.unanswered(desk, Status::of(480));
-            }
-            Stage::Confirming { until, .. } if *until <= now => self.finish(desk, DONE, None),
-            Stage::Parked { until, .. } if *until <= now => self.back_from_park(desk),
-            _ => {}
-        }
-        self.give_up_locating(desk);
-        self.turn_reels(desk);
-        self.dismiss_transferors(desk);
-        let aside = self.aside.iter().map(|aside| aside.leg.id);
-        let legs: Vec<LegId> =
-            self.b.iter().chain([&self.a]).map(|leg| leg.id).chain(aside).collect();
-        for id in legs {
-            if let Some(leg) = self.leg(id) {
-                let outcome = leg.timeout(desk);
-                if outcome != Outcome::Nothing {
-                    self.outcome(desk, id, outcome);
-                }
-            }
-        }
     }
 
     /// For the admin.

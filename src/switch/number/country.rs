@@ -56,19 +56,12 @@ impl Country {
     pub fn parse(code: &str) -> Option<Country> {
         let shape = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
         let region = Region::from_code(code).ok().filter(|_| shape)?;
-        PHONE_NUMBER_UTIL.get_country_code_for_region(region)?;
-        let country = Country(region);
-        country.rehearse();
-        Some(country)
+        PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| Country(region))
     }
 
-    /// The first number of a country costs hundreds of times what the next one does, since its patterns are compiled then: that is
-    /// better had while files are read than in a call.
-    fn rehearse(self) {
-        let example = PHONE_NUMBER_UTIL.get_example_number(self.0).map(|number| e164(&number));
-        let dialled = example.ok().and_then(|number| self.dialled(&number));
-        let number = dialled.and_then(|digits| self.international(&digits, Written::AsDialled));
-        let _ = number.map(|number| place(&number));
+    /// A number there, in E.164.
+    fn example(self) -> Option<String> {
+        PHONE_NUMBER_UTIL.get_example_number(self.0).map(|number| e164(&number)).ok()
     }
 
     /// The numbers of its emergency services; 112, which mobile phones know everywhere, where none are listed here.
@@ -158,6 +151,16 @@ pub(super) fn plain(text: &str) -> Option<String> {
 
 fn e164(number: &PhoneNumber) -> String {
     PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164).into_owned()
+}
+
+/// The first number costs hundreds of times what the next one does, since metadata is read and patterns are compiled then, some of them
+/// for each country: that is better had at the start than in a call. `country` is the one whose numbers will come most.
+pub fn rehearse(country: Option<Country>) {
+    let example = country.unwrap_or(Country(Region::DE)).example();
+    let dialled = country.zip(example.as_deref()).and_then(|(at, number)| at.dialled(number));
+    let read = country.zip(dialled).and_then(|(at, it)| at.international(&it, Written::AsDialled));
+    // What they are is no matter.
+    let _ = read.or(example).and_then(|number| plain(&number)).map(|number| place(&number));
 }
 
 /// Where `number`, which begins with `+`, leads.

@@ -6,7 +6,7 @@ mod country;
 use std::fmt;
 
 use country::Written;
-pub use country::{Country, Place, Rate};
+pub use country::{Country, Place, Rate, rehearse};
 
 use crate::wire::sip::uri::{Scheme, Uri};
 
