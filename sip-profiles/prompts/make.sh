@@ -53,20 +53,21 @@ ringback() {
     sox -R -D "$work/first.wav" "$work/second.wav" en/ringback.wav
 }
 
-# Two short high tones, one after the other.
-done_tone() {
-    sox -R -D -n -r 8000 -c 1 -b 16 "$work/low.wav" synth 0.12 sine 880 fade q 0.01 0.12 0.02 gain -13
-    sox -R -D -n -r 8000 -c 1 -b 16 "$work/high.wav" synth 0.2 sine 1320 fade q 0.01 0.2 0.04 gain -13 pad 0 0.4
-    sox -R -D "$work/low.wav" "$work/high.wav" "$work/done.wav"
-    whole "$work/done.wav" de/done.wav
-    cp de/done.wav en/done.wav
+# Two short tones, one after the other.
+tones() { # name first second
+    sox -R -D -n -r 8000 -c 1 -b 16 "$work/first.wav" synth 0.12 sine "$2" fade q 0.01 0.12 0.02 gain -13
+    sox -R -D -n -r 8000 -c 1 -b 16 "$work/second.wav" synth 0.2 sine "$3" fade q 0.01 0.2 0.04 gain -13 pad 0 0.4
+    sox -R -D "$work/first.wav" "$work/second.wav" "$work/$1.wav"
+    whole "$work/$1.wav" "de/$1.wav"
+    cp "de/$1.wav" "en/$1.wav"
 }
 
-for name in consent notice; do
+for name in consent notice 0 1 2 3 4 5 6 7 8 9; do
     speak de de 178 "$name"
     speak en en-gb 165 "$name"
 done
 music
 ringback
-done_tone
+tones done 880 1320
+tones off 660 440
 sha256sum de/*.wav de/*.txt en/*.wav en/*.txt >SHA256SUMS

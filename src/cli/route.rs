@@ -13,6 +13,7 @@ use crate::switch::feature::FeatureCode;
 use crate::switch::number::{self, Number};
 use crate::switch::routing::{self, Asked, Feature, Plan, Target, Verdict};
 use crate::switch::settings::{Caller, Destination, NumberPattern, Route, Settings, When};
+use crate::switch::wish::Wish;
 use crate::utc::Utc;
 use crate::wire::sip::message::Status;
 
@@ -352,7 +353,17 @@ fn feature(code: &FeatureCode<'_>) -> String {
             format!("parks in {slot}, or fetches what is parked there")
         }
         FeatureCode::Park(None) => "parks in the next free slot".to_owned(),
-        FeatureCode::Wish(Ok(_)) => "sets the caller's own forwards or peace".to_owned(),
+        FeatureCode::Wish(Ok(Wish::Calls(_))) => {
+            "sets the caller's own forwards or peace".to_owned()
+        }
+        FeatureCode::Wish(Ok(Wish::Login)) => "logs the caller's agent in or out".to_owned(),
+        FeatureCode::Wish(Ok(Wish::Break)) => "begins or ends the caller's break".to_owned(),
+        FeatureCode::Wish(Ok(Wish::Waiting)) => {
+            "says how many wait in the queues of the caller's agent".to_owned()
+        }
+        FeatureCode::Wish(Ok(Wish::Extension)) => "says the caller's extension".to_owned(),
+        FeatureCode::Echo => "sends the caller's voice back".to_owned(),
+        FeatureCode::CallReturn => "calls back whoever called the caller last".to_owned(),
         FeatureCode::Wish(Err(())) => "wants a number after the code".to_owned(),
     }
 }
@@ -365,6 +376,7 @@ fn target(target: &Target) -> String {
         Target::Trunk { number, .. } => format!("{} outside", number.as_str()),
         Target::Feature(Feature::PickUp { .. }) => "a call that rings".to_owned(),
         Target::Feature(Feature::Wish(_)) => "a setting of the caller's own".to_owned(),
+        Target::Feature(Feature::Echo) => "the caller's own voice".to_owned(),
         Target::Feature(Feature::Park(_)) => "a place to park".to_owned(),
         Target::Feature(Feature::Fetch(slot)) => format!("the call parked in {slot}"),
     }
@@ -412,6 +424,14 @@ mod tests {
         assert!(told.contains("feature    picks up what rings at 202"), "{told}");
         assert!(told.ends_with("the call goes its way"), "{told}");
         assert!(!told.contains("route"), "{told}");
+        for (code, what) in [
+            ("*43", "sends the caller's voice back"),
+            ("*24", "begins or ends the caller's break"),
+            ("*69", "calls back whoever called the caller last"),
+        ] {
+            let told = super::tests::told(&asked(code, Some("201"), None));
+            assert!(told.contains(&format!("feature    {what}")), "{told}");
+        }
     }
 
     #[test]

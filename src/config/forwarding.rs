@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::file::{At, Section, Shape};
-use crate::switch::forwarding::{Code, Forwards, Occasion, target};
+use crate::switch::feature::Code;
+use crate::switch::forwarding::{Forwards, Occasion, target};
 use crate::switch::settings::Redirects;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,7 +37,10 @@ pub(super) fn redirects(section: &mut Section<'_>, usual: Redirects) -> Redirect
 
 /// The codes that users dial where switch.toml says nothing.
 pub(super) fn usual_codes() -> Vec<(String, Code)> {
-    Code::ALL.into_iter().map(|(code, _, digits)| (digits.to_owned(), code)).collect()
+    let each = |(code, _, digits): (Code, _, &[&str])| {
+        digits.iter().map(move |digits| ((*digits).to_owned(), code)).collect::<Vec<_>>()
+    };
+    Code::ALL.into_iter().flat_map(each).collect()
 }
 
 /// `"off"`, or a table of other codes than the usual ones.
@@ -57,14 +61,17 @@ pub(super) fn codes(section: &mut Section<'_>) -> Option<Vec<(String, Code)>> {
             _ => Err(format!("is `*` and up to 6 digits, not `{}`", text.escape_debug())),
         });
         let line = digits.as_ref().map_or(table.line(), |at| at.line);
-        let digits = digits.map_or_else(|| usual.to_owned(), |at| at.value);
-        let meets = |(other, _): &&(String, Code)| {
-            other.starts_with(&digits) || digits.starts_with(other.as_str())
-        };
-        if let Some((other, _)) = codes.iter().find(meets) {
-            table.wrong(line, format!("`features.{key}`: `{digits}` and `{other}` begin alike"));
+        let usual = || usual.iter().map(|digits| (*digits).to_owned()).collect();
+        for digits in digits.map_or_else(usual, |at| vec![at.value]) {
+            let meets = |(other, _): &&(String, Code)| {
+                other.starts_with(&digits) || digits.starts_with(other.as_str())
+            };
+            if let Some((other, _)) = codes.iter().find(meets) {
+                let what = format!("`features.{key}`: `{digits}` and `{other}` begin alike");
+                table.wrong(line, what);
+            }
+            codes.push((digits, code));
         }
-        codes.push((digits, code));
     }
     table.end();
     Some(codes)

@@ -12,7 +12,7 @@ use super::findings::Findings;
 use super::folder::{Folder, NODE};
 use super::{forwarding, name, park};
 use crate::switch::dialing::Dialing;
-use crate::switch::forwarding::Code;
+use crate::switch::feature::Code;
 use crate::switch::number::Country;
 use crate::switch::settings::{Dns, EarlyMedia, Language, Park, Registrar, Source, Subscriptions};
 use crate::wire::address::is_host;

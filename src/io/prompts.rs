@@ -126,10 +126,14 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::switch::settings::DONE;
+    use crate::switch::settings::{DIGITS, DONE, OFF};
     use std::path::PathBuf;
 
     use crate::config::{self, Source};
+
+    fn shipped_names() -> impl Iterator<Item = &'static str> {
+        [CONSENT, NOTICE, MUSIC, RINGBACK, DONE, OFF].into_iter().chain(DIGITS)
+    }
 
     fn shipped() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-profiles/prompts")
@@ -146,7 +150,7 @@ mod tests {
             listed.insert(file.to_owned());
         }
         for language in ["de", "en"] {
-            for name in [CONSENT, NOTICE, MUSIC, RINGBACK, DONE] {
+            for name in shipped_names() {
                 for kind in ["wav", "txt"] {
                     assert!(listed.remove(&format!("{language}/{name}.{kind}")));
                 }
@@ -158,7 +162,7 @@ mod tests {
     #[test]
     fn the_shipped_prompts_play_are_short_and_loud_enough() {
         for language in ["de", "en"] {
-            for name in [CONSENT, NOTICE, MUSIC, RINGBACK, DONE] {
+            for name in shipped_names() {
                 let file = shipped().join(language).join(format!("{name}.wav"));
                 let bytes = read(&file).expect("it is there");
                 assert!(bytes.len() < 150_000, "{}", file.display());
@@ -204,7 +208,7 @@ mod tests {
             .flat_map(|l| prompts[*l].values())
             .map(|p| p.sound.clone())
             .collect();
-        assert_eq!(ids.len(), 10, "each has an id of its own");
+        assert_eq!(ids.len(), 32, "each has an id of its own");
     }
 
     #[test]

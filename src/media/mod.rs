@@ -138,7 +138,7 @@ pub enum Command {
         /// Tell `Silent` after so long without RTP while we receive; `None` never.
         silence: Option<Duration>,
     },
-    /// Crosses two ports of one worker; ends what either is playing.
+    /// Crosses two ports of one worker; ends what either is playing. A port that is crossed with itself sends back what comes.
     Bridge {
         /// One.
         a: PortId,

@@ -277,9 +277,6 @@ impl Relay {
 
     fn bridge(&mut self, now: Instant, a: PortId, b: PortId) {
         let (Some(&a), Some(&b)) = (self.places.get(&a), self.places.get(&b)) else { return };
-        if a == b {
-            return;
-        }
         for (place, peer) in [(a, b), (b, a)] {
             if self.place(Some(place)).is_some_and(|port| port.peer != Some(peer)) {
                 self.unbridge(place);

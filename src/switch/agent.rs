@@ -88,6 +88,11 @@ impl Agents {
         true
     }
 
+    /// What the agent said last; an unknown one is logged out.
+    pub(super) fn status(&self, agent: &str) -> AgentStatus {
+        self.desks.get(agent).map_or(AgentStatus::LoggedOut, |desk| desk.status)
+    }
+
     /// A leg of this user's has begun.
     pub(super) fn engage(&mut self, user: &str) {
         *self.engaged.entry(user.to_owned()).or_default() += 1;

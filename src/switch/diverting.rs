@@ -11,7 +11,8 @@ use super::log::Fact;
 use super::number::Number;
 use super::reception::No;
 use super::routing::{Plan, Target};
-use super::{Lines, Now, Switch};
+use super::wish::Wish;
+use super::{Now, Switch};
 
 impl Switch {
     /// Finds the way for a call that goes elsewhere: on the account of whoever sends it there.
@@ -47,9 +48,9 @@ impl Switch {
         no_emergency(self.way(now, by, &from, number)?)
     }
 
-    /// A user's word, or an admin's for them. The number has to be one that they may dial, at one time of the day or another.
-    pub(super) fn wish(&mut self, now: Now, user: &str, change: Change) -> Result<(), No> {
-        let to = match &change {
+    /// Whether a user may say that: the number has to be one that they may dial, at one time of the day or another.
+    pub(super) fn may_change(&self, now: Now, user: &str, change: &Change) -> Result<(), No> {
+        let to = match change {
             Change::Forward { to, .. } => to.as_ref(),
             Change::Undisturbed(_) => None,
         };
@@ -69,9 +70,6 @@ impl Switch {
             may_dial(&self.settings, &dialing, &number, now.utc)
                 .map_err(|refused| No::of(403, refused.why))?;
         }
-        self.forwarding.set(now, user, change, &mut self.outbox);
-        // An agent who may be disturbed again can have a call that waits.
-        self.lines = Lines::Changed;
         Ok(())
     }
 
@@ -105,7 +103,7 @@ impl Switch {
         if !self.settings.users.contains_key(user) {
             return Reply::NotFound { what: format!("there is no user {user:?}") };
         }
-        match self.wish(now, user, change) {
+        match self.wish(now, user, Wish::Calls(change)) {
             Ok(()) => Reply::Done,
             Err(No { why, .. }) => Reply::Refused { why: why.to_owned() },
         }

@@ -164,52 +164,6 @@ impl Forwarding {
     }
 }
 
-/// What a user dials to say so.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Code {
-    /// With the number after it.
-    Forward(Occasion),
-    /// Not any more.
-    NoForward(Occasion),
-    /// Whether their phones are silent.
-    Undisturbed(bool),
-}
-
-impl Code {
-    /// All, each with its key in switch.toml and the digits that are usual.
-    pub const ALL: [(Code, &str, &str); 8] = [
-        (Code::Forward(Occasion::Always), "forward", "*72"),
-        (Code::NoForward(Occasion::Always), "forward_off", "*73"),
-        (Code::Forward(Occasion::Busy), "busy", "*90"),
-        (Code::NoForward(Occasion::Busy), "busy_off", "*91"),
-        (Code::Forward(Occasion::NoAnswer), "no_answer", "*92"),
-        (Code::NoForward(Occasion::NoAnswer), "no_answer_off", "*93"),
-        (Code::Undisturbed(true), "do_not_disturb", "*78"),
-        (Code::Undisturbed(false), "do_not_disturb_off", "*79"),
-    ];
-
-    /// What was dialled, if it begins with one of these `codes`; `Err` if the number after it is none.
-    pub(super) fn read(codes: &[(String, Code)], dialled: &str) -> Option<Result<Change, ()>> {
-        codes.iter().find_map(|(digits, code)| {
-            let rest = dialled.strip_prefix(digits.as_str())?;
-            match code {
-                Code::Forward(occasion) => {
-                    Some(target(rest).map_err(drop).map(|to| Change::Forward {
-                        occasion: *occasion,
-                        to: Some(to),
-                        after: None,
-                    }))
-                }
-                Code::NoForward(_) | Code::Undisturbed(_) if !rest.is_empty() => None,
-                Code::NoForward(occasion) => {
-                    Some(Ok(Change::Forward { occasion: *occasion, to: None, after: None }))
-                }
-                Code::Undisturbed(is_so) => Some(Ok(Change::Undisturbed(*is_so))),
-            }
-        })
-    }
-}
-
 /// A number to forward to, as it is written or dialled: an extension or a number outside, and no feature code.
 pub fn target(text: &str) -> Result<Redacted<String>, String> {
     let rest = text.strip_prefix('+').unwrap_or(text);

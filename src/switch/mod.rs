@@ -36,6 +36,7 @@ pub mod subscriptions;
 mod transfers;
 mod trunk;
 mod watch;
+pub mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -66,6 +67,7 @@ use settings::Settings;
 use subscriptions::Subscriptions;
 use trunk::{Means, Trunks};
 use watch::Watch;
+use wish::LastCallers;
 
 /// This moment, twice: for timers and for records. They are taken together; neither can be computed from the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,6 +157,7 @@ pub struct Switch {
     agents: Agents,
     queues: Queues,
     parking: Parking,
+    last_callers: LastCallers,
     retention: Retention,
     subscriptions: Subscriptions,
     /// Boxed, since a map moves its neighbours whenever one comes or goes.
@@ -234,6 +237,7 @@ impl Switch {
             agents,
             queues: Queues::default(),
             parking: Parking::default(),
+            last_callers: LastCallers::default(),
             retention,
             subscriptions,
             calls: BTreeMap::new(),

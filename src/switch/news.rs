@@ -17,6 +17,7 @@ impl Switch {
                     self.subscriptions.lamps().of_user(&user, from, || None);
                 }
                 News::Arrived(call) => self.arrived(now, call),
+                News::Granted(call) => self.answer_wish(now, call),
                 News::Withdrawn { call, kept } => {
                     self.ledger.withdrawn(now.instant, call, kept);
                 }

@@ -5,6 +5,7 @@ mod silence;
 use std::time::Duration;
 
 use super::call::{Call, Caller, LegId, Party};
+use super::feature::FeatureCode;
 use super::forwarding::Occasion;
 use super::identity;
 use super::journal::CallId;
@@ -319,10 +320,10 @@ impl Switch {
         }
         let id = CallId(self.keys.id(now.utc, self.ids.long()));
         self.admit(now, id, &caller.party, &plan)?;
-        if let (Target::Feature(Feature::Wish(change)), Party::User(user)) =
+        if let (Target::Feature(Feature::Wish(wish)), Party::User(user)) =
             (&plan.target, &caller.party)
         {
-            self.wish(now, user, change.clone())?;
+            self.wish(now, user, wish.clone())?;
         }
         if let Party::Trunk(trunk) = &caller.party
             && let Some(trunk) = self.settings.trunks.get(trunk)
@@ -345,10 +346,16 @@ impl Switch {
         from: &Number,
         dialled: &str,
     ) -> Result<Plan, No> {
-        if let Some(feature) = self.feature(by, dialled)? {
-            return Ok(self.plan_of(feature, dialled));
+        let mut number = dialled;
+        if let Party::User(user) = by
+            && let Some(code) = FeatureCode::read(&self.settings, dialled)
+        {
+            match self.feature(user, code)? {
+                Some(feature) => return Ok(self.plan_of(feature, dialled)),
+                None => number = self.last_callers.of(user)?,
+            }
         }
-        let mut plan = self.route(now, by, from, dialled)?;
+        let mut plan = self.route(now, by, from, number)?;
         if let Err(refusal) = self.is_there(&plan.target) {
             plan.target = match plan.instead.take() {
                 Some(Ok(target)) => self.is_there(&target).map(|()| target)?,

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use super::call::LegId;
-use super::forwarding::Change;
 use super::journal::CallId;
 use super::number::Number;
 use super::settings::{
     Caller, ConsentMode, Destination, Language, NumberPattern, Route, Settings, When,
 };
+use super::wish::Wish;
 use crate::utc::Utc;
 use crate::wire::sip::message::Status;
 
@@ -47,8 +47,10 @@ pub enum Feature {
     Park(Option<u32>),
     /// The call that is parked in that slot.
     Fetch(u32),
-    /// What is to become of the caller's own calls.
-    Wish(Change),
+    /// What the caller says or asks.
+    Wish(Wish),
+    /// The caller's own voice.
+    Echo,
 }
 
 /// A way out.

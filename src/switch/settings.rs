@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dialing::Dialing;
-use super::forwarding::{Code, Forwards};
+use super::feature::Code;
+use super::forwarding::Forwards;
 use super::hours::Hours;
 use super::number::{Country, Number, Numbering};
 pub use super::pattern::NumberPattern;
@@ -373,6 +374,10 @@ pub const NOTICE: &str = "notice";
 pub const MUSIC: &str = "music";
 /// The name of the tone that confirms a feature code.
 pub const DONE: &str = "done";
+/// The name of the tone that says that an agent takes no calls now.
+pub const OFF: &str = "off";
+/// The names of the spoken digits.
+pub const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 /// The name of the ringback tone for callers already answered.
 pub const RINGBACK: &str = "ringback";
 

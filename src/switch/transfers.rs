@@ -92,26 +92,27 @@ impl Switch {
 
     // ---- features ----
 
-    /// What a number asks for that is no number of anybody's.
-    pub(super) fn feature(&self, by: &Party, number: &str) -> Result<Option<Feature>, No> {
-        let Party::User(user) = by else { return Ok(None) };
-        let whom = match FeatureCode::read(&self.settings, number) {
-            None => return Ok(None),
-            Some(FeatureCode::Park(Some(slot))) if self.parking.at(slot).is_some() => {
-                return Ok(Some(Feature::Fetch(slot)));
+    /// What a user's code asks for; `None` if it stands for the number of whoever called last.
+    pub(super) fn feature(&self, user: &str, code: FeatureCode<'_>) -> Result<Option<Feature>, No> {
+        Ok(Some(match code {
+            FeatureCode::CallReturn => return Ok(None),
+            FeatureCode::Park(Some(slot)) if self.parking.at(slot).is_some() => {
+                Feature::Fetch(slot)
             }
-            Some(FeatureCode::Park(slot)) => return Ok(Some(Feature::Park(slot))),
-            Some(FeatureCode::Wish(wish)) => {
-                let wish = wish.map_err(|()| No::of(484, "the code wants a number"));
-                return wish.map(|wish| Some(Feature::Wish(wish)));
+            FeatureCode::Park(slot) => Feature::Park(slot),
+            FeatureCode::Wish(wish) => {
+                Feature::Wish(wish.map_err(|()| No::of(484, "the code wants a number"))?)
             }
-            Some(FeatureCode::PickUp(whom)) => whom,
-        };
-        let ringing =
-            self.calls.values().find(|call| call.may_be_picked_up(&self.settings, user, whom));
-        let ringing = ringing.map(|call| call.id);
-        let call = ringing.ok_or(No::of(480, "nothing rings that may be picked up"))?;
-        Ok(Some(Feature::PickUp { call, replaces: None }))
+            FeatureCode::Echo => Feature::Echo,
+            FeatureCode::PickUp(whom) => {
+                let ringing = self
+                    .calls
+                    .values()
+                    .find(|call| call.may_be_picked_up(&self.settings, user, whom));
+                let call = ringing.ok_or(No::of(480, "nothing rings that may be picked up"))?.id;
+                Feature::PickUp { call, replaces: None }
+            }
+        }))
     }
 
     /// The Replaces of an INVITE (RFC 3891 §3).
@@ -135,7 +136,7 @@ impl Switch {
         let route = match &feature {
             Feature::PickUp { .. } => "pickup",
             Feature::Park(_) | Feature::Fetch(_) => "park",
-            Feature::Wish(_) => "feature",
+            Feature::Wish(_) | Feature::Echo => "feature",
         };
         Plan {
             route: route.to_owned(),
@@ -157,7 +158,7 @@ impl Switch {
         let found = match feature {
             Feature::PickUp { call, .. } => Some(call),
             Feature::Fetch(slot) => self.parking.at(slot),
-            Feature::Park(_) | Feature::Wish(_) => None,
+            Feature::Park(_) | Feature::Wish(_) | Feature::Echo => None,
         };
         let settings = &self.settings;
         let found = found.filter(|call| {

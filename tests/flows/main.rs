@@ -22,6 +22,7 @@
 //! | queue empty | `calls::a_queue_without_agents_refuses_before_it_costs` |
 //! | forwarded: always, busy, no answer | `forwarding::call_forwarding_*` |
 //! | ring group | `groups` |
+//! | feature codes | `features`, `pickups`, `forwarding::a_user_forwards_and_is_left_in_peace_by_codes` |
 //! | calls in a circle | `circles`, `forwarding::forwards_that_run_in_a_circle_end_it` |
 //! | who may dial out | `outward::who_dials_what_they_may_not_is_told_and_no_place_is_taken` |
 //! | emergency | `outward::an_emergency_goes_out_when_nothing_else_does` |
@@ -44,6 +45,7 @@ mod dialogs;
 mod door;
 mod endings;
 mod faults;
+mod features;
 mod forwarding;
 mod gateways;
 mod groups;

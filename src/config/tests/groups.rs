@@ -70,11 +70,15 @@ fn feature_codes_can_be_others_or_none() {
     let switch = |features: &str| {
         format!("domain = \"pbx.example\"\ncountry = \"DE\"\nfeatures = {features}")
     };
-    assert_eq!(loaded(&[]).settings.features.len(), 8);
+    assert_eq!(loaded(&[]).settings.features.len(), 16);
     let off = loaded(&[("switch.toml", &switch("\"off\""))]);
     assert!(off.settings.features.is_empty());
     let other = loaded(&[("switch.toml", &switch("{ forward = \"*21\" }"))]);
     assert!(other.settings.features.iter().any(|(digits, _)| digits == "*21"));
+    // Where a key says one, the usual ones are gone, both.
+    let other = loaded(&[("switch.toml", &switch("{ login = \"*55\", echo = \"*22\" }"))]);
+    let digits: Vec<&str> = other.settings.features.iter().map(|(digits, _)| &**digits).collect();
+    assert_eq!(digits[8..], ["*55", "*46", "*24", "*47", "*65", "*22", "*69"]);
     let wrong = "{ forward = \"72\", busy = \"*7\", bussy = \"*1\" }";
     assert_eq!(
         errors(&[("switch.toml", &switch(wrong))]),

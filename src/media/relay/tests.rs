@@ -460,7 +460,6 @@ fn commands_for_ports_that_are_not_there_do_nothing() {
     let mut room = Room::new();
     let gone = PortId(99);
     room.tells(Command::Bridge { a: A, b: gone });
-    room.tells(Command::Bridge { a: A, b: A });
     room.tells(Command::Unbridge { port: gone });
     room.tells(Command::Stop { port: gone });
     room.tells(Command::Close { port: gone });
@@ -470,6 +469,18 @@ fn commands_for_ports_that_are_not_there_do_nothing() {
     room.passes(Duration::from_secs(1));
     assert_eq!(room.events, []);
     assert!(room.deliver(gone, Phone::new(A).address, vec![0x80; 172]).is_none());
+}
+
+#[test]
+fn a_port_bridged_with_itself_sends_back_what_comes() {
+    let (mut room, mut a, mut b) = Room::bridged(Phone::new(A), Phone::new(B));
+    room.tells(Command::Bridge { a: A, b: A });
+    let echoed = a.says(&mut room, 7).expect("an echo");
+    assert_eq!((echoed.port, echoed.to, echoed.payload()), (A, a.address, &[7; 160][..]));
+    assert_eq!(echoed.header().ssrc, OUR_SSRC[0]);
+    assert!(b.says(&mut room, 1).is_none(), "the other is alone");
+    room.tells(Command::Unbridge { port: A });
+    assert!(a.says(&mut room, 7).is_none());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::media::{Command, PlayId, Repeat};
 use crate::switch::consent::Question;
 use crate::switch::journal::{ConsentAnswer, Entry};
 use crate::switch::log::Fact;
-use crate::switch::settings::{CONSENT, ConsentMode, DONE, NOTICE, Prompt};
+use crate::switch::settings::{CONSENT, ConsentMode, NOTICE, Prompt};
 
 impl Call {
     /// The prompt to be played for this call's consent mode; notes why, if there should be one and is not.
@@ -65,8 +65,8 @@ impl Call {
     /// A prompt ran to its end.
     pub(in crate::switch) fn played(&mut self, desk: &mut Desk<'_>, leg: LegId, play: PlayId) {
         let wait = desk.settings.consent_wait;
-        if matches!(self.stage, Stage::Confirming { play: ours, .. } if ours == play) {
-            return self.finish(desk, DONE, None);
+        if matches!(self.stage, Stage::Told { play: ours, .. } if ours == play) {
+            return self.tell_next(desk);
         }
         if let Stage::Asking(question) = &mut self.stage
             && leg == self.a.id

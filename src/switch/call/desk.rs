@@ -15,6 +15,7 @@ use crate::switch::park::Parking;
 use crate::switch::registrar::Registrar;
 use crate::switch::settings::Settings;
 use crate::switch::trunk::{Attempt, Trunks};
+use crate::switch::wish::LastCallers;
 use crate::utc::Utc;
 use crate::wire::flow::Flow;
 use crate::wire::sip::auth;
@@ -167,6 +168,8 @@ pub(crate) enum News {
     Moved { user: String, from: (CallId, LegId) },
     /// A call came in that takes part in another one: a pickup, or somebody who fetches a parked one.
     Arrived(CallId),
+    /// What its caller wished is so: they are to be told.
+    Granted(CallId),
     /// Nobody talked to whom the call was transferred: it costs what it did before.
     Withdrawn { call: CallId, kept: usize },
     /// A trunk has a place again.
@@ -200,6 +203,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) agents: &'a Agents,
     pub(crate) trunks: &'a mut Trunks,
     pub(crate) parking: &'a mut Parking,
+    pub(crate) last_callers: &'a mut LastCallers,
     pub(crate) endpoint: &'a mut Endpoint,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) ids: &'a mut Ids,

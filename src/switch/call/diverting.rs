@@ -1,24 +1,19 @@
 //! Calls that go elsewhere than to the phones they were for: by the forwarding of the user, by the word of a phone (302), by a group
 //! that says who is next. Whoever sends a call on causes it: it takes the routes and rights of that user.
 
-use std::time::Duration;
-
 use super::course::{Diversion, Why};
 use super::desk::{Desk, News};
 use super::leg::{LegId, Party};
 use super::{Call, Stage};
-use crate::media::Repeat;
 use crate::redacted::Redacted;
 use crate::switch::forwarding::{Occasion, target};
 use crate::switch::number;
 use crate::switch::routing::Target;
-use crate::switch::settings::{DONE, Redirects};
+use crate::switch::settings::Redirects;
 use crate::wire::sip::headers::{Contacts, Params};
 use crate::wire::sip::message::{Message, Status};
 use crate::wire::sip::uri::{Scheme, Uri};
 
-/// The tone that confirms is over by then.
-const CONFIRMING: Duration = Duration::from_secs(3);
 /// Contacts of a 3xx that are looked at.
 const MOST_CONTACTS: usize = 5;
 
@@ -168,15 +163,6 @@ impl Call {
             }
         }
         goes_on
-    }
-
-    /// Tells a caller that it is so as they wished; nobody is transferred to a feature code.
-    pub(super) fn confirm(&mut self, desk: &mut Desk<'_>) {
-        if self.transfer.is_some() {
-            return self.not_reached(desk, Status::of(403));
-        }
-        let play = self.play(desk, &self.a, DONE, Repeat::Once);
-        self.stage = Stage::Confirming { play, until: desk.now.instant + CONFIRMING };
     }
 
     /// Who causes what is called now: whoever sent the call on last, else the caller.

@@ -56,6 +56,7 @@ impl Call {
             let mut more = self.course.headers(&to, |user| Uri::at_domain(user, domain));
             more.extend(breadth.map(|breadth| (MAX_BREADTH.into(), breadth.to_string())));
             more.extend(self.said.to_phone(&self.caller));
+            desk.last_callers.note(user, &self.caller.number);
             let party = Party::User(user.clone());
             self.call_out(desk, party, from.clone(), Address::new(to), aim, more);
             if !aims.is_empty() {

@@ -46,7 +46,8 @@ impl Call {
             | Stage::Asking(_)
             | Stage::Waiting { .. }
             | Stage::Ringing { .. }
-            | Stage::Confirming { .. }
+            | Stage::Told { .. }
+            | Stage::Echoing { .. }
             | Stage::Parked { .. }
             | Stage::Ending => false,
         };

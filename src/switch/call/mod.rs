@@ -22,6 +22,7 @@ mod recorded;
 mod ringing;
 mod seeking;
 mod timers;
+mod told;
 mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -128,8 +129,10 @@ enum Stage {
     Asking(Question),
     /// In the line, with music.
     Waiting { until: Instant },
-    /// The caller hears that it is so as they wished.
-    Confirming { play: PlayId, until: Instant },
+    /// The caller hears what has come of their wish, and then these words.
+    Told { words: VecDeque<&'static str>, play: PlayId, until: Instant },
+    /// The caller hears their own voice.
+    Echoing { until: Instant },
     /// Phones ring, at most until then; for an `offer` if the call came from a queue.
     Ringing { until: Instant, offer: Option<Offer> },
     /// Bridged with this leg.
@@ -282,7 +285,7 @@ impl Call {
                 if self.prompt(desk).is_some()
                     || matches!(
                         self.plan.target,
-                        Target::Queue(_) | Target::Feature(Feature::Wish(_))
+                        Target::Queue(_) | Target::Feature(Feature::Wish(_) | Feature::Echo)
                     ) =>
             {
                 self.a.answer(desk);
@@ -362,7 +365,8 @@ impl Call {
             Stage::Parked { slot, .. } => {
                 return CallRow::of(&self.cdr, format!("parked at {slot}"));
             }
-            Stage::Confirming { .. } => "confirming",
+            Stage::Told { .. } => "told",
+            Stage::Echoing { .. } => "echo",
             Stage::Ringing { .. } => "ringing",
             Stage::Talking { .. } if self.is_held() => "on hold",
             Stage::Talking { .. } => "talking",

@@ -102,7 +102,7 @@ impl Call {
                 self.may_be_replaced(settings, user, *leg, false).is_ok()
             }
             Feature::Fetch(_) => matches!(self.stage, Stage::Parked { .. }),
-            Feature::Park(_) | Feature::Wish(_) => false,
+            Feature::Park(_) | Feature::Wish(_) | Feature::Echo => false,
         }
     }
 

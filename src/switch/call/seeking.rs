@@ -45,7 +45,12 @@ impl Call {
                 // The queue has taken the call in: whoever sent it there is done.
                 self.transferred(desk);
             }
-            Target::Feature(Feature::Wish(_)) => self.confirm(desk),
+            // Nobody is transferred to a setting or to themselves.
+            Target::Feature(Feature::Wish(_) | Feature::Echo) if self.transfer.is_some() => {
+                self.not_reached(desk, Status::of(403));
+            }
+            Target::Feature(Feature::Wish(_)) => desk.news.push(News::Granted(self.id)),
+            Target::Feature(Feature::Echo) => self.echo(desk),
             Target::Feature(Feature::Park(slot)) => self.park(desk, slot),
             Target::Feature(Feature::PickUp { .. } | Feature::Fetch(_)) => {
                 desk.news.push(News::Arrived(self.id));

@@ -17,7 +17,8 @@ impl Call {
             Stage::Asking(question) => question.deadline(),
             Stage::Waiting { until }
             | Stage::Ringing { until, .. }
-            | Stage::Confirming { until, .. }
+            | Stage::Told { until, .. }
+            | Stage::Echoing { until }
             | Stage::Parked { until, .. } => Some(*until),
             Stage::Opening | Stage::Answering | Stage::Talking { .. } | Stage::Ending => None,
         };
@@ -43,7 +44,8 @@ impl Call {
                 }
                 self.unanswered(desk, Status::of(480));
             }
-            Stage::Confirming { until, .. } if *until <= now => self.finish(desk, DONE, None),
+            Stage::Told { until, .. } if *until <= now => self.tell_next(desk),
+            Stage::Echoing { until } if *until <= now => self.finish(desk, DONE, None),
             Stage::Parked { until, .. } if *until <= now => self.back_from_park(desk),
             _ => {}
         }

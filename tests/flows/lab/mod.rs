@@ -146,7 +146,7 @@ impl Lab {
         trunks.remove(0)
     }
 
-    /// A user's phone, by the agent's name.
+    /// A user's phone, by the agent's name or, of a user who is no agent, by the extension.
     pub(crate) fn phone(&self, agent: &str) -> Party {
         Party::phone(&self.world, agent)
     }

@@ -66,7 +66,8 @@ impl Party {
 
     pub(super) fn phone(world: &Rc<RefCell<World>>, agent: &str) -> Party {
         let mut inside = world.borrow_mut();
-        let user = inside.settings().agents[agent].user.clone();
+        let known = inside.settings().agents.get(agent);
+        let user = known.map_or(agent, |agent| &agent.user).to_owned();
         let more = inside.phones.iter().filter(|(name, _)| name.starts_with(agent)).count();
         let number: u8 =
             user.parse::<u16>().map_or(0, |user| (user % 100) as u8) + 20 * (more as u8 + 1);
@@ -565,9 +566,13 @@ impl Party {
 
     /// Waits until a whole prompt was heard as it lies in the shipped file, sample for sample but for G.711.
     pub(crate) fn hears_prompt(&self, name: &str) -> &Party {
-        let path = format!("{}/sip-profiles/prompts/{name}.wav", env!("CARGO_MANIFEST_DIR"));
-        let mut wav = hound::WavReader::open(&path).expect("a shipped prompt");
-        let prompt: Vec<i16> = wav.samples().map(|sample| sample.expect("a sample")).collect();
+        self.hears_prompts(&[name])
+    }
+
+    /// The same of several, one after the other.
+    pub(crate) fn hears_prompts(&self, names: &[&str]) -> &Party {
+        let name = names.join(", ");
+        let prompt: Vec<i16> = names.iter().flat_map(|name| shipped(name)).collect();
         let place = self.place;
         let came = self
             .world
@@ -586,4 +591,11 @@ impl Party {
     pub(crate) fn tone(&self) -> f64 {
         tone(self.place)
     }
+}
+
+/// The samples of a shipped prompt.
+fn shipped(name: &str) -> Vec<i16> {
+    let path = format!("{}/sip-profiles/prompts/{name}.wav", env!("CARGO_MANIFEST_DIR"));
+    let mut wav = hound::WavReader::open(&path).expect("a shipped prompt");
+    wav.samples().map(|sample| sample.expect("a sample")).collect()
 }
