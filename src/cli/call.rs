@@ -1,11 +1,13 @@
 //! `call list|show|hangup`: the calls that are up, and those of the past.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 
 use super::output::{self, or_dash, second, sheet, table};
 use super::{Context, Exit, Failure, live, place};
 use crate::io::store::{CallFilter, Matches};
-use crate::switch::control::{CallRow, Reply, Request};
+use crate::switch::control::{CallRow, LegRow, Reply, Request};
 use crate::switch::journal::Cdr;
 
 #[derive(Debug, Subcommand)]
@@ -57,7 +59,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let mut calls = match alive {
                 Some(Reply::Calls { calls }) => calls,
                 Some(reply) => return Err(live::unexpected(&reply)),
-                None => vec![row(&past(context, &call)?)],
+                None => vec![past_whole(context, &call)?],
             };
             calls.iter_mut().for_each(|row| look_up_recording(context, row));
             let reply = Reply::Calls { calls };
@@ -94,6 +96,15 @@ fn past(context: &Context, id: &str) -> Result<Cdr, Failure> {
             Err(Failure::new(Exit::Failed, format!("several calls begin with {id:?}")))
         }
     }
+}
+
+/// A call of the past, with what went through its legs.
+fn past_whole(context: &Context, id: &str) -> Result<CallRow, Failure> {
+    let cdr = past(context, id)?;
+    let (_, reader) = place::history(context)?;
+    let legs = reader.legs(cdr.call).map_err(place::unreadable)?;
+    let legs = legs.iter().map(|leg| leg.row(Duration::ZERO)).collect();
+    Ok(CallRow { legs, ..row(&cdr) })
 }
 
 /// What has become of a call's recording, as far as the history knows.
@@ -134,7 +145,7 @@ fn rows(calls: &[CallRow]) -> String {
 /// Everything that is known of one.
 pub(super) fn one(row: &CallRow) -> String {
     let at = |at: &Option<String>| at.as_deref().map_or_else(|| "-".to_owned(), second);
-    sheet([
+    let call = [
         ("call", row.call.clone()),
         ("direction", row.direction.clone()),
         ("from", row.from.clone()),
@@ -164,7 +175,53 @@ pub(super) fn one(row: &CallRow) -> String {
         ),
         ("transferred to", or_dash(row.transferred_to.as_deref())),
         ("merged into", or_dash(row.merged_into.as_deref())),
-    ])
+    ];
+    sheet(call.into_iter().chain(row.legs.iter().flat_map(leg)))
+}
+
+/// What went through a leg, and what is odd about it.
+fn leg(row: &LegRow) -> Vec<(&'static str, String)> {
+    let who = match (&row.user, &row.trunk) {
+        (Some(user), _) => format!("user {user}"),
+        (None, Some(trunk)) => format!("trunk {trunk}"),
+        (None, None) => "-".to_owned(),
+    };
+    let place = |address: &Option<String>| or_dash(address.as_deref());
+    let score = |mos: Option<f64>| mos.map_or_else(|| "-".to_owned(), |mos| format!("{mos:.2}"));
+    let there = match (row.far_lost, row.far_jitter_ms) {
+        (Some(lost), Some(jitter)) => {
+            let trip = row
+                .round_trip_ms
+                .map_or_else(String::new, |trip| format!(", round trip {trip:.0} ms"));
+            let mos = score(row.far_mos);
+            format!("{lost} lost, jitter {jitter:.1} ms, MOS {mos}{trip}")
+        }
+        _ => "they report nothing".to_owned(),
+    };
+    let mut lines = vec![
+        ("leg", format!("{}: {who}, {}", row.leg, row.codec)),
+        ("- from", place(&row.source)),
+        (
+            "- they sent",
+            format!(
+                "{} packets, {} lost, {} refused, jitter {:.1} ms (worst {:.1}), MOS {}",
+                row.received,
+                row.lost,
+                row.refused,
+                row.jitter_ms,
+                row.worst_jitter_ms,
+                score(row.mos)
+            ),
+        ),
+        ("- to", place(&row.advertised)),
+        ("- we sent", format!("{} packets, {there}", row.sent)),
+    ];
+    if row.keys_by_rtp + row.keys_by_info > 0 {
+        let (rtp, info) = (row.keys_by_rtp, row.keys_by_info);
+        lines.push(("- keys", format!("{rtp} by RTP (RFC 4733), {info} by INFO")));
+    }
+    lines.extend(row.findings.iter().map(|finding| ("- note", finding.clone())));
+    lines
 }
 
 #[cfg(test)]
@@ -248,6 +305,62 @@ mod tests {
         not recorded because  -
         transferred to        1002
         merged into           -
+        "#);
+    }
+
+    #[test]
+    fn what_went_through_its_legs_stands_below_a_call() {
+        let good = LegRow {
+            leg: 0,
+            user: None,
+            trunk: Some("north".into()),
+            codec: "PCMA".into(),
+            advertised: Some("10.0.0.5:4000".into()),
+            source: Some("198.51.100.7:40444".into()),
+            received: 3_000,
+            lost: 30,
+            refused: 0,
+            jitter_ms: 2.125,
+            worst_jitter_ms: 9.0,
+            mos: Some(4.3),
+            sent: 2_990,
+            far_lost: Some(0),
+            far_jitter_ms: Some(1.0),
+            far_mos: Some(4.41),
+            round_trip_ms: Some(23.4),
+            keys_by_rtp: 1,
+            keys_by_info: 0,
+            findings: vec!["they advertised 10.0.0.5, RTP arrives from 198.51.100.7".into()],
+        };
+        let silent = LegRow {
+            leg: 1,
+            user: Some("1001".into()),
+            trunk: None,
+            source: None,
+            received: 0,
+            lost: 0,
+            mos: None,
+            far_lost: None,
+            keys_by_rtp: 0,
+            findings: vec!["they have sent no RTP at all".into()],
+            ..good.clone()
+        };
+        let shown = one(&CallRow { legs: vec![good, silent], ..call() });
+        let (_, legs) = shown.split_once("merged into           -\n").expect("the call itself");
+        insta::assert_snapshot!(legs, @r#"
+        leg                   0: trunk north, PCMA
+        - from                198.51.100.7:40444
+        - they sent           3000 packets, 30 lost, 0 refused, jitter 2.1 ms (worst 9.0), MOS 4.30
+        - to                  10.0.0.5:4000
+        - we sent             2990 packets, 0 lost, jitter 1.0 ms, MOS 4.41, round trip 23 ms
+        - keys                1 by RTP (RFC 4733), 0 by INFO
+        - note                they advertised 10.0.0.5, RTP arrives from 198.51.100.7
+        leg                   1: user 1001, PCMA
+        - from                -
+        - they sent           0 packets, 0 lost, 0 refused, jitter 2.1 ms (worst 9.0), MOS -
+        - to                  10.0.0.5:4000
+        - we sent             2990 packets, they report nothing
+        - note                they have sent no RTP at all
         "#);
     }
 

@@ -70,7 +70,7 @@ pub(super) fn table<const N: usize>(
 }
 
 /// One thing: its properties below each other.
-pub(super) fn sheet<const N: usize>(properties: [(&str, String); N]) -> String {
+pub(super) fn sheet<'a>(properties: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for (name, value) in properties {

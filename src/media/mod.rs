@@ -6,6 +6,7 @@ mod latch;
 mod outgoing;
 mod port;
 pub mod prompt;
+pub mod quality;
 pub mod recorder;
 pub mod relay;
 mod schedule;
@@ -69,6 +70,11 @@ pub struct Samples(pub u64);
 impl Samples {
     /// Per second: every codec and recording of this release runs at 8 kHz.
     pub const RATE: u64 = 8_000;
+
+    /// Of a time span, as many as are over.
+    pub fn of(span: Duration) -> Samples {
+        Samples(u64::try_from(span.as_micros() / 125).unwrap_or(u64::MAX))
+    }
 
     /// As a time span.
     pub fn duration(self) -> Duration {
@@ -258,6 +264,13 @@ pub enum Event {
         /// The port.
         port: PortId,
     },
+    /// What has gone through an open port so far: every five seconds, about.
+    Measured {
+        /// The port.
+        port: PortId,
+        /// So far.
+        statistics: Statistics,
+    },
     /// The port is closed and its sockets are free.
     Closed {
         /// The port.
@@ -322,6 +335,31 @@ pub struct Statistics {
     pub refused: u64,
     /// Keys that came faster than anybody presses them, and were not told.
     pub unheeded: u64,
+    /// Keys that were told (RFC 4733).
+    pub keys: u64,
+    /// Interarrival jitter of what came, on average and at its worst (RFC 3550 A.8).
+    pub jitter: Samples,
+    /// See `jitter`.
+    pub worst_jitter: Samples,
+    /// Where RTP comes from, once it is trusted.
+    pub source: Option<SocketAddr>,
+    /// How long nothing has come, whether anything was to come or not.
+    pub quiet: Duration,
+    /// A payload type that came and was not agreed, the latest.
+    pub stray: Option<u8>,
+    /// What the far side says of our stream, if it says anything.
+    pub reported: Option<Reported>,
+}
+
+/// How the far side receives what we send, by its latest RTCP report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reported {
+    /// Packets that it misses.
+    pub lost: u32,
+    /// Interarrival jitter at its side.
+    pub jitter: Samples,
+    /// There and back, if it has heard a report of ours.
+    pub round_trip: Option<Duration>,
 }
 
 #[cfg(test)]

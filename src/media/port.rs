@@ -8,7 +8,7 @@ use super::outgoing::{Outgoing, Steady, mix, samples};
 use super::prompt::{Library, PIECE, Playing, Step};
 use super::schedule::Errand;
 use super::tap::Side;
-use super::{PlayId, PortId, Remote, Statistics};
+use super::{PlayId, PortId, Remote, Reported, Samples, Statistics};
 use crate::wire::rtp::g711::{self, Codec};
 use crate::wire::rtp::packet::{self, COMFORT_NOISE, Fresh, HEADER, Header};
 use crate::wire::rtp::rtcp::{self, Ntp};
@@ -24,6 +24,9 @@ const SHORTEST_SILENCE: Duration = Duration::from_millis(100);
 
 /// Who waits longer for a far side to speak waits for ever; and times stay times that a clock can hold.
 const LONGEST_SILENCE: Duration = Duration::from_secs(365 * 86_400);
+
+/// A round trip of more than ten seconds, in 65,536ths, is none.
+const LONGEST_TRIP: u32 = 10 << 16;
 
 /// Payload types with a meaning: both sides' numbers for both laws and telephone-event, and the two static ones (RFC 3551 §6).
 const MEANINGS: usize = 8;
@@ -184,8 +187,11 @@ impl Port {
                 known.map_or(Content::Unknown, |&(_, content)| content)
             }
         };
-        if content == Content::Unknown && self.latch.locked() != Some(from) {
-            return None;
+        if content == Content::Unknown {
+            self.statistics.stray = Some(header.payload_type);
+            if self.latch.locked() != Some(from) {
+                return None;
+            }
         }
         let mut begins = match self.latch.judge(now, from, header.ssrc, header.sequence) {
             Verdict::Accepted => false,
@@ -210,7 +216,7 @@ impl Port {
         let digit = match content {
             Content::Audio(_) => {
                 let arrived = samples(now.saturating_duration_since(self.opened));
-                reception.time(arrived, header.timestamp);
+                reception.time(arrived, header.timestamp, header.marker);
                 None
             }
             Content::Event if remote.direction.receives() => {
@@ -231,7 +237,10 @@ impl Port {
         let until = self.keys_until.max(now) + KEY;
         let heeded = until <= now + KEY * KEYS_AT_ONCE;
         match heeded {
-            true => self.keys_until = until,
+            true => {
+                self.keys_until = until;
+                self.statistics.keys += 1;
+            }
             false => self.statistics.unheeded += 1,
         }
         heeded
@@ -349,7 +358,8 @@ impl Port {
     pub(super) fn hear_report(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
         let signalled = self.remote.as_ref().and_then(|remote| remote.rtcp) == Some(from);
         let found = self.latch.locked().is_some_and(|locked| locked.ip() == from.ip());
-        let heard = if signalled || found { rtcp::read(bytes) } else { None };
+        let ours = self.out.ssrc();
+        let heard = if signalled || found { rtcp::read(bytes, ours) } else { None };
         let Some(heard) = heard else {
             self.statistics.refused += 1;
             return;
@@ -362,6 +372,22 @@ impl Port {
         {
             self.last_report = Some((middle, now));
         }
+        if let Some(block) = heard.block {
+            self.statistics.reported = Some(Reported {
+                lost: block.lost,
+                jitter: Samples(u64::from(block.jitter)),
+                round_trip: self.round_trip(now, &block),
+            });
+        }
+    }
+
+    /// There and back (RFC 3550 §6.4.1), if they cite a report of ours and no nonsense.
+    fn round_trip(&self, now: Instant, block: &rtcp::Block) -> Option<Duration> {
+        let elapsed = Ntp::elapsed(now.saturating_duration_since(self.opened)).middle();
+        let sent = elapsed.wrapping_sub(block.last_report);
+        let away = sent.checked_sub(block.since_last_report)?;
+        let known = block.last_report != 0 && away < LONGEST_TRIP;
+        known.then(|| Duration::from_micros(u64::from(away) * 1_000_000 / 65_536))
     }
 
     /// When the next report is due.
@@ -449,10 +475,16 @@ impl Port {
     }
 
     /// What has gone through so far.
-    pub(super) fn statistics(&self) -> Statistics {
+    pub(super) fn statistics(&self, now: Instant) -> Statistics {
+        let reception = self.reception.as_ref().map(|(_, reception)| reception);
+        let (jitter, worst) = reception.map_or((0, 0), Reception::jitters);
         Statistics {
             sent: self.out.packets(),
-            lost: self.reception.as_ref().map_or(0, |(_, reception)| reception.lost()),
+            lost: reception.map_or(0, Reception::lost),
+            jitter: Samples(u64::from(jitter)),
+            worst_jitter: Samples(u64::from(worst)),
+            source: self.latch.locked(),
+            quiet: now.saturating_duration_since(self.heard_at),
             ..self.statistics
         }
     }

@@ -133,7 +133,7 @@ impl Relay {
                     port.cut();
                 }
             }
-            Command::Close { port } => self.close(*port),
+            Command::Close { port } => self.close(now, *port),
             Command::Open { .. }
             | Command::Tap { .. }
             | Command::Deafen { .. }
@@ -248,6 +248,8 @@ impl Relay {
                 }
                 Errand::Report if port.report_at() == at => {
                     port.report(now, &mut |to, bytes| send(Component::Rtcp, to, bytes));
+                    let statistics = port.statistics(now);
+                    self.events.push_back(Event::Measured { port: id, statistics });
                     Some(port.report_at())
                 }
                 Errand::Play | Errand::Report => None,
@@ -302,9 +304,9 @@ impl Relay {
         }
     }
 
-    fn close(&mut self, id: PortId) {
+    fn close(&mut self, now: Instant, id: PortId) {
         if let Some(port) = self.take_out(id) {
-            self.events.push_back(Event::Closed { port: id, statistics: port.statistics() });
+            self.events.push_back(Event::Closed { port: id, statistics: port.statistics(now) });
         }
     }
 

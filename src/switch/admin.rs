@@ -15,7 +15,12 @@ impl Switch {
             }
             Request::CallShow { call } => match self.find(&call) {
                 Ok(call) => Reply::Calls {
-                    calls: self.calls.get(&call).map(|call| call.row()).into_iter().collect(),
+                    calls: self
+                        .calls
+                        .get(&call)
+                        .map(|call| call.whole_row(now))
+                        .into_iter()
+                        .collect(),
                 },
                 Err(reply) => reply,
             },

@@ -117,7 +117,7 @@ pub enum AgentChange {
 }
 
 /// One answer.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum Reply {
     /// Done.
@@ -200,7 +200,7 @@ pub enum Reply {
 }
 
 /// A call, up or past.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it; times are RFC 3339")]
 pub struct CallRow {
     pub call: String,
@@ -233,6 +233,36 @@ pub struct CallRow {
     pub unrecorded: Option<String>,
     pub transferred_to: Option<String>,
     pub merged_into: Option<String>,
+    /// Of one call that was asked for; none in a list.
+    #[serde(default)]
+    pub legs: Vec<LegRow>,
+}
+
+/// What went through a leg's media; `far_` is what the far side says of what it was sent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are those of the table")]
+pub struct LegRow {
+    pub leg: u32,
+    pub user: Option<String>,
+    pub trunk: Option<String>,
+    pub codec: String,
+    pub advertised: Option<String>,
+    pub source: Option<String>,
+    pub received: u64,
+    pub lost: u64,
+    pub refused: u64,
+    pub jitter_ms: f64,
+    pub worst_jitter_ms: f64,
+    pub mos: Option<f64>,
+    pub sent: u64,
+    pub far_lost: Option<u32>,
+    pub far_jitter_ms: Option<f64>,
+    pub far_mos: Option<f64>,
+    pub round_trip_ms: Option<f64>,
+    pub keys_by_rtp: u64,
+    pub keys_by_info: u64,
+    /// What is odd about it, in plain words.
+    pub findings: Vec<String>,
 }
 
 impl CallRow {
@@ -271,6 +301,7 @@ impl CallRow {
             unrecorded: cdr.unrecorded.clone(),
             transferred_to: cdr.transferred_to.as_ref().map(|number| number.reveal().clone()),
             merged_into: cdr.merged_into.map(|call| call.to_string()),
+            legs: Vec::new(),
         }
     }
 }

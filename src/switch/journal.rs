@@ -3,6 +3,7 @@
 use crate::media::{RecordingId, Sealed};
 use crate::redacted::Redacted;
 use crate::switch::forwarding::Change;
+use crate::switch::leg_media::LegMedia;
 use crate::switch::settings::ConsentMode;
 use crate::switch::subscriptions::Package;
 use crate::utc::Utc;
@@ -57,6 +58,8 @@ pub enum Entry {
     },
     /// The row of a call, as it is known by now; replaces the one before.
     Call(Box<Cdr>),
+    /// What went through the media of a leg that is over.
+    Leg(Box<LegMedia>),
     /// A confirmed dialog, which gets a BYE if the switch dies; replaces the one of the same local tag.
     DialogUp {
         /// The call it belongs to.
@@ -163,6 +166,7 @@ impl Entry {
             | Entry::AgentStatus { .. }
             | Entry::Forwarding { .. }
             | Entry::Call(_)
+            | Entry::Leg(_)
             | Entry::DialogUp { .. }
             | Entry::DialogDown { .. }
             | Entry::SubscriptionUp(_)

@@ -16,6 +16,7 @@ pub mod headers;
 pub mod hours;
 pub mod identity;
 pub mod journal;
+pub mod leg_media;
 mod locator;
 pub mod log;
 mod news;
@@ -393,8 +394,14 @@ impl Switch {
             Event::Silent { port } => {
                 self.at_port(now, port, |call, leg, desk| call.silent(desk, leg))
             }
-            Event::Closed { port, statistics: _ } => {
-                self.at_port(now, port, |call, leg, desk| call.port_closed(desk, leg))
+            Event::Measured { port, statistics } => {
+                self.at_port(now, port, |call, leg, desk| call.measured(desk, leg, statistics));
+            }
+            Event::Closed { port, statistics } => {
+                self.at_port(now, port, |call, leg, desk| {
+                    call.measured(desk, leg, statistics);
+                    call.port_closed(desk, leg);
+                });
             }
             Event::Sealed { recording, sealed } => {
                 self.at_recording(now, recording, |call, desk| call.sealed(desk, recording, sealed))

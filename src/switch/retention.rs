@@ -450,6 +450,7 @@ impl Retention {
             | Entry::AgentStatus { .. }
             | Entry::Forwarding { .. }
             | Entry::Call(_)
+            | Entry::Leg(_)
             | Entry::DialogUp { .. }
             | Entry::DialogDown { .. }
             | Entry::SubscriptionUp(_)

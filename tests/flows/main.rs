@@ -50,6 +50,7 @@ mod forwarding;
 mod gateways;
 mod groups;
 mod headers;
+mod hearing;
 mod holds;
 mod identities;
 mod lab;

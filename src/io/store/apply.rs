@@ -1,6 +1,7 @@
 //! From an entry to its rows.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
@@ -9,6 +10,7 @@ use crate::switch::forwarding::Change;
 use crate::switch::journal::{
     Armed, Binding, CallDirection, CallId, Cdr, ConsentAnswer, Entry, Subscribed,
 };
+use crate::switch::leg_media::LegMedia;
 use crate::utc::Utc;
 use crate::wire::sip::dialog::Remembered;
 
@@ -32,6 +34,7 @@ pub(super) fn apply(rows: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             .map(drop),
         Entry::Forwarding { user, change, at } => forwarding(rows, user, change, *at),
         Entry::Call(cdr) => call(rows, cdr),
+        Entry::Leg(media) => leg(rows, media),
         Entry::DialogUp { call, local_tag, dialog } => dialog_up(rows, *call, local_tag, dialog),
         Entry::DialogDown { local_tag } => rows
             .prepare_cached("DELETE FROM dialogs WHERE local_tag = ?1")?
@@ -129,6 +132,50 @@ fn bound(rows: &Connection, binding: &Binding) -> rusqlite::Result<()> {
         binding.path.join("\n"),
         binding.instance,
         binding.reg_id,
+    ])
+    .map(drop)
+}
+
+fn leg(rows: &Connection, media: &LegMedia) -> rusqlite::Result<()> {
+    let statistics = &media.statistics;
+    let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let reported = statistics.reported;
+    rows.prepare_cached(
+        "INSERT OR REPLACE INTO legs
+            (call, leg, user, trunk, codec, advertised, source, receives, sends, received, lost, refused,
+             jitter_us, worst_jitter_us, mos, quiet_us, stray, sent, far_lost, far_jitter_us, far_mos,
+             round_trip_us, keys_by_rtp, keys_by_info, keys_unheeded, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+             ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+    )?
+    .execute(params![
+        media.call.to_string(),
+        media.leg,
+        media.user,
+        media.trunk,
+        media.codec.name(),
+        media.advertised.map(|address| address.to_string()),
+        statistics.source.map(|address| address.to_string()),
+        media.receives,
+        media.sends,
+        count(statistics.received),
+        count(statistics.lost),
+        count(statistics.refused),
+        micros(statistics.jitter.duration()),
+        micros(statistics.worst_jitter.duration()),
+        media.mos(),
+        micros(statistics.quiet),
+        statistics.stray,
+        count(statistics.sent),
+        reported.map(|reported| reported.lost),
+        reported.map(|reported| micros(reported.jitter.duration())),
+        media.far_mos(),
+        reported.and_then(|reported| reported.round_trip).map(micros),
+        count(statistics.keys),
+        count(media.info_keys),
+        count(statistics.unheeded),
+        media.at.micros(),
     ])
     .map(drop)
 }

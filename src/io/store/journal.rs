@@ -406,6 +406,7 @@ fn announce(entry: &Entry) {
         | Entry::AgentStatus { .. }
         | Entry::Forwarding { .. }
         | Entry::Call(_)
+        | Entry::Leg(_)
         | Entry::DialogUp { .. }
         | Entry::DialogDown { .. }
         | Entry::SubscriptionUp(_)

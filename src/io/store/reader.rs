@@ -7,7 +7,8 @@ use rusqlite::{Connection, params};
 use super::error::Error;
 use super::rows::{self, CALL, RECORDING, Recording, State};
 use super::{DATABASE, open_to_read, query, recall, schema};
-use crate::switch::journal::Cdr;
+use crate::switch::journal::{CallId, Cdr};
+use crate::switch::leg_media::LegMedia;
 use crate::switch::retention::{Kept, Query};
 use crate::utc::Utc;
 
@@ -138,6 +139,12 @@ impl Reader {
         let query =
             format!("SELECT {CALL} FROM calls WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 2");
         self.beginning(&query, id, rows::call)
+    }
+
+    /// What went through the legs of a call that are over, in the order they began.
+    pub fn legs(&self, call: CallId) -> Result<Vec<LegMedia>, Error> {
+        let query = "SELECT * FROM legs WHERE call = ?1 ORDER BY leg";
+        self.read(query, params![call.to_string()], rows::leg)
     }
 
     /// Recordings, the newest first.

@@ -5,17 +5,19 @@ use std::time::Duration;
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row};
 
-use crate::media::{Packets, RecordingId, Samples, Silence};
+use crate::media::{Packets, RecordingId, Reported, Samples, Silence, Statistics};
 use crate::redacted::Redacted;
 use crate::switch::forwarding::{Change, Occasion};
 use crate::switch::journal::{
     AgentStatus, Binding, CallDirection, CallId, Cdr, ConsentAnswer, ConsentRecord, Subscribed,
 };
+use crate::switch::leg_media::LegMedia;
 use crate::switch::retention::Kept;
 use crate::switch::settings::ConsentMode;
 use crate::switch::subscriptions::Package;
 use crate::utc::Utc;
 use crate::wire::flow::{Flow, ListenerId, Transport};
+use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::dialog::Remembered;
 
 /// A recording's row, whole; of a purged one, its tombstone.
@@ -255,6 +257,53 @@ pub(super) fn call(row: &Row<'_>) -> Result<Cdr> {
             None => None,
             Some(_) => Some(call_id(row, "merged_into")?),
         },
+    })
+}
+
+pub(super) fn leg(row: &Row<'_>) -> Result<LegMedia> {
+    let count = |column: &str| count(row, column).map(Option::unwrap_or_default);
+    let span = |column: &str| span(row, column);
+    let samples = |column: &str| span(column).map(Samples::of);
+    let address = |column: &str| match row.get::<_, Option<String>>(column)? {
+        None => Ok(None),
+        Some(_) => read(row, column, |text| text.parse().ok()).map(Some),
+    };
+    let reported = match row.get("far_lost")? {
+        None => None,
+        Some(lost) => Some(Reported {
+            lost,
+            jitter: samples("far_jitter_us")?,
+            round_trip: match row.get::<_, Option<i64>>("round_trip_us")? {
+                None => None,
+                Some(_) => Some(span("round_trip_us")?),
+            },
+        }),
+    };
+    Ok(LegMedia {
+        call: call_id(row, "call")?,
+        leg: row.get("leg")?,
+        user: row.get("user")?,
+        trunk: row.get("trunk")?,
+        codec: read(row, "codec", Codec::of_name)?,
+        advertised: address("advertised")?,
+        receives: row.get("receives")?,
+        sends: row.get("sends")?,
+        info_keys: count("keys_by_info")?,
+        statistics: Statistics {
+            received: count("received")?,
+            sent: count("sent")?,
+            lost: count("lost")?,
+            refused: count("refused")?,
+            unheeded: count("keys_unheeded")?,
+            keys: count("keys_by_rtp")?,
+            jitter: samples("jitter_us")?,
+            worst_jitter: samples("worst_jitter_us")?,
+            source: address("source")?,
+            quiet: span("quiet_us")?,
+            stray: row.get("stray")?,
+            reported,
+        },
+        at: moment(row, "at")?,
     })
 }
 

@@ -12,7 +12,7 @@ use super::error::Error;
 const APPLICATION: i64 = 0x5453_5052;
 
 /// The steps. One that has been released is never changed: add another.
-pub(super) const STEPS: &[&str] = &[FIRST, HEARD, FLOWS, TRANSFERRED, FORWARDING, SUBSCRIBED];
+pub(super) const STEPS: &[&str] = &[FIRST, HEARD, FLOWS, TRANSFERRED, FORWARDING, SUBSCRIBED, LEGS];
 
 const FIRST: &str = "
 CREATE TABLE calls (
@@ -184,6 +184,39 @@ CREATE TABLE subscriptions (
     listener INTEGER NOT NULL,
     transport TEXT NOT NULL,
     flow_remote TEXT NOT NULL
+) WITHOUT ROWID;
+";
+
+/// What went through the media of each leg; jitter, quiet and round trip in microseconds, scores from 1.0 to 4.5.
+const LEGS: &str = "
+CREATE TABLE legs (
+    call TEXT NOT NULL,
+    leg INTEGER NOT NULL,
+    user TEXT,
+    trunk TEXT,
+    codec TEXT NOT NULL,
+    advertised TEXT,
+    source TEXT,
+    receives INTEGER NOT NULL,
+    sends INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    lost INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    jitter_us INTEGER NOT NULL,
+    worst_jitter_us INTEGER NOT NULL,
+    mos REAL,
+    quiet_us INTEGER NOT NULL,
+    stray INTEGER,
+    sent INTEGER NOT NULL,
+    far_lost INTEGER,
+    far_jitter_us INTEGER,
+    far_mos REAL,
+    round_trip_us INTEGER,
+    keys_by_rtp INTEGER NOT NULL,
+    keys_by_info INTEGER NOT NULL,
+    keys_unheeded INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (call, leg)
 ) WITHOUT ROWID;
 ";
 

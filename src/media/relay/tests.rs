@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::tap::{LONGEST, tap};
-use super::super::{PlayId, PromptId, Remote, Repeat, Samples};
+use super::super::{PlayId, PromptId, Remote, Repeat, Samples, Statistics};
 use super::*;
 use crate::wire::rtp::g711::{self, Codec};
 use crate::wire::rtp::packet::{self, Fresh, Header};
@@ -45,6 +45,7 @@ struct Room {
     now: Instant,
     sent: Vec<Sent>,
     events: Vec<Event>,
+    measured: Vec<(PortId, Statistics)>,
 }
 
 /// A far end that speaks.
@@ -129,6 +130,7 @@ impl Room {
             now: Instant::now(),
             sent: Vec::new(),
             events: Vec::new(),
+            measured: Vec::new(),
         };
         room.relay.open(room.now, A, OUR_SSRC[0]);
         room.relay.open(room.now, B, OUR_SSRC[1]);
@@ -185,7 +187,12 @@ impl Room {
     }
 
     fn listen(&mut self) {
-        self.events.extend(std::iter::from_fn(|| self.relay.poll()));
+        for event in std::iter::from_fn(|| self.relay.poll()) {
+            match event {
+                Event::Measured { port, statistics } => self.measured.push((port, statistics)),
+                event => self.events.push(event),
+            }
+        }
     }
 
     /// What has gone out of a port's RTP socket; forgets it.

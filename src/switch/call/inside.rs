@@ -88,6 +88,9 @@ impl Call {
             .find_map(|kind| Some((kind, request.body_of(kind)?)))
             .unwrap_or_default();
         let Some(digit) = digit(body) else { return };
+        if let Some(leg) = self.leg(from) {
+            leg.pressed_by_info();
+        }
         match self.stage {
             Stage::Talking { b } if from == b || from == self.a.id => {
                 let to = if from == b { self.a.id } else { b };

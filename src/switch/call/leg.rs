@@ -8,6 +8,7 @@ mod early;
 mod ending;
 mod exchange;
 mod invited;
+mod media;
 mod phase;
 mod presence;
 mod refer;
@@ -17,12 +18,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::desk::{Desk, News};
-use crate::media::{Command, PortId, Remote};
+use crate::media::{Command, PortId, Statistics};
 use crate::switch::headers;
 use crate::switch::journal::{CallId, Entry};
 use crate::switch::settings::Profile;
 use crate::switch::subscriptions::Phase;
 use crate::switch::trunk::Attempt;
+use crate::utc::Utc;
 use crate::wire::flow::Flow;
 use crate::wire::sdp::negotiation::{Agreed, Direction, Session};
 use crate::wire::sip::dialog::Dialog;
@@ -109,6 +111,10 @@ pub(super) struct Leg {
     rang: bool,
     /// What lamps were shown last.
     shown: Option<Phase>,
+    /// What has gone through its port, and when that was known.
+    measured: Option<(Statistics, Utc)>,
+    /// Keys that came by INFO.
+    info_keys: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -308,6 +314,8 @@ impl Leg {
             has_place: true,
             rang: false,
             shown: None,
+            measured: None,
+            info_keys: 0,
         }
     }
 
@@ -398,34 +406,6 @@ impl Leg {
             }
         }
         Ok(())
-    }
-
-    /// The port could not be bound, or is closed.
-    pub(super) fn port_closed(&mut self, desk: &mut Desk<'_>) {
-        self.port_state = Port::Closed;
-        desk.keys.ports.remove(&self.port);
-    }
-
-    /// Tells the media port what was agreed last.
-    fn connect(&self, desk: &mut Desk<'_>) {
-        if let Some(agreed) = self.agreed() {
-            self.join(desk, agreed, &self.dialog);
-        }
-    }
-
-    fn join(&self, desk: &mut Desk<'_>, agreed: &Agreed, dialog: &Dialog) {
-        let silence = agreed.direction.receives().then_some(desk.settings.silence);
-        let remote = Remote {
-            rtp: agreed.rtp,
-            rtcp: agreed.rtcp,
-            sip_host: Some(dialog.flow().remote.ip().to_canonical()),
-            codec: agreed.codec,
-            payload_type: agreed.payload_type,
-            telephone_event: agreed.telephone_event,
-            received: agreed.received.clone(),
-            direction: agreed.direction,
-        };
-        desk.outbox.media(Command::Connect { port: self.port, remote, silence });
     }
 
     fn key(&self) -> (CallId, LegId) {

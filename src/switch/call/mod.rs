@@ -39,6 +39,7 @@ pub(super) use leg::{LegId, Party};
 pub(super) use transfer::Referral;
 use transfer::{Aside, Returned, Serving, Transfer};
 
+use super::Now;
 use super::consent::Question;
 use super::control::CallRow;
 use super::headers::Said;
@@ -47,7 +48,7 @@ use super::log::Fact;
 use super::recording::Recording;
 use super::routing::{Feature, Plan, Target, Way};
 use super::settings::Prompt;
-use crate::media::{Command, PlayId, Repeat};
+use crate::media::{Command, PlayId, Repeat, Statistics};
 use crate::redacted::Redacted;
 use crate::wire::flow::{Flow, Transport};
 use crate::wire::sip::endpoint::ServerId;
@@ -309,10 +310,20 @@ impl Call {
         }
     }
 
+    /// What has gone through a leg's port so far.
+    pub(super) fn measured(&mut self, desk: &Desk<'_>, leg: LegId, statistics: Statistics) {
+        if let Some(leg) = self.leg(leg) {
+            leg.measured(desk, statistics);
+        }
+    }
+
     /// A port's sockets are free again.
     pub(super) fn port_closed(&mut self, desk: &mut Desk<'_>, leg: LegId) {
-        if let Some(leg) = self.leg(leg) {
-            leg.port_closed(desk);
+        let was_answered = self.cdr.answered.is_some();
+        let Some(leg) = self.leg(leg) else { return };
+        leg.port_closed(desk);
+        if let Some(media) = leg.media().filter(|media| was_answered || media.statistics.sent > 0) {
+            desk.outbox.store(Entry::Leg(Box::new(media)));
         }
     }
 
@@ -354,6 +365,14 @@ impl Call {
             desk.outbox.media(Command::Play { port: leg.port, prompt: *prompt, play, repeat });
         }
         play
+    }
+
+    /// For the admin, with what goes through its legs.
+    pub(super) fn whole_row(&self, now: Now) -> CallRow {
+        let aside = self.aside.iter().map(|aside| &aside.leg);
+        let media = self.legs().chain(aside).filter_map(Leg::media);
+        let legs = media.map(|media| media.row(now.utc.since(media.at))).collect();
+        CallRow { legs, ..self.row() }
     }
 
     /// For the admin.

@@ -35,6 +35,11 @@ impl Codec {
         }
     }
 
+    /// The codec of an encoding name, however it is written.
+    pub fn of_name(name: &str) -> Option<Codec> {
+        [Codec::Pcmu, Codec::Pcma].into_iter().find(|codec| name.eq_ignore_ascii_case(codec.name()))
+    }
+
     /// The byte of a sample as quiet as the law knows.
     pub fn silence(self) -> u8 {
         match self {

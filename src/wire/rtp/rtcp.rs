@@ -55,6 +55,9 @@ pub const LONGEST: usize = 28 + 24 + 12 + CNAME + 4;
 /// Octets of our CNAME: 16 hexadecimal digits (RFC 7022 §4.2 wants no address in it).
 const CNAME: usize = 16;
 
+/// Octets of a report block.
+const BLOCK_LENGTH: usize = 24;
+
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const DESCRIPTION: u8 = 202;
@@ -120,12 +123,14 @@ impl Pen<'_> {
 pub struct Heard {
     /// [`Ntp::middle`] of the first sender report, and whose it is.
     pub report: Option<(u32, u32)>,
+    /// How they receive our stream.
+    pub block: Option<Block>,
     /// Somebody said goodbye.
     pub bye: bool,
 }
 
-/// Reads a compound packet (A.2): the first must be a report, every length must fit. `None`: not RTCP.
-pub fn read(bytes: &[u8]) -> Option<Heard> {
+/// Reads a compound packet (A.2): the first must be a report, every length must fit. `None`: not RTCP. Our stream is `ours`.
+pub fn read(bytes: &[u8], ours: u32) -> Option<Heard> {
     let mut heard = Heard::default();
     let mut rest = bytes;
     let mut first = true;
@@ -141,16 +146,18 @@ pub fn read(bytes: &[u8]) -> Option<Heard> {
         {
             return None;
         }
+        let blocks = usize::from(flags & 0x1f) * BLOCK_LENGTH;
         match kind {
-            SENDER_REPORT if packet.len() < 28 => return None,
+            SENDER_REPORT if packet.len() < 28 + blocks => return None,
             SENDER_REPORT => {
-                let word = |at: usize| {
-                    u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]])
-                };
-                let ntp = Ntp(u64::from(word(8)) << 32 | u64::from(word(12)));
-                heard.report.get_or_insert((word(4), ntp.middle()));
+                let ntp = Ntp(u64::from(word(packet, 8)) << 32 | u64::from(word(packet, 12)));
+                heard.report.get_or_insert((word(packet, 4), ntp.middle()));
+                heard.block = heard.block.or_else(|| block(&packet[28..28 + blocks], ours));
             }
-            RECEIVER_REPORT if packet.len() < 8 => return None,
+            RECEIVER_REPORT if packet.len() < 8 + blocks => return None,
+            RECEIVER_REPORT => {
+                heard.block = heard.block.or_else(|| block(&packet[8..8 + blocks], ours));
+            }
             BYE => heard.bye = true,
             _ => {}
         }
@@ -158,6 +165,27 @@ pub fn read(bytes: &[u8]) -> Option<Heard> {
         rest = behind;
     }
     (!first).then_some(heard)
+}
+
+/// Of these report blocks the one on our stream (§6.4.1).
+fn block(blocks: &[u8], ours: u32) -> Option<Block> {
+    let block = blocks.chunks_exact(BLOCK_LENGTH).find(|block| word(block, 0) == ours)?;
+    // 24 bits, signed: copies can make it less than nothing.
+    let lost = (word(block, 4) << 8) as i32 >> 8;
+    Some(Block {
+        ssrc: ours,
+        fraction_lost: block[4],
+        lost: u32::try_from(lost).unwrap_or(0),
+        highest: word(block, 8),
+        jitter: word(block, 12),
+        last_report: word(block, 16),
+        since_last_report: word(block, 20),
+    })
+}
+
+/// The caller knows that it is there.
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 #[cfg(test)]
@@ -189,15 +217,30 @@ mod tests {
         assert_eq!(room[28..36], [0, 0, 0xca, 0xfe, 12, 0x7f, 0xff, 0xff]);
         assert_eq!(room[52..62], [0x81, 202, 0, 6, 0, 0, 0xfe, 0xed, 1, 16]);
         assert_eq!(&room[62..78], b"0000000000000abc");
+        let report = Some((0xfeed, 0x3344_5566));
+        let told = Block { lost: 0x7f_ffff, ..BLOCK };
+        // Whose stream that is knows how it is received.
         assert_eq!(
-            read(&room[..length]),
-            Some(Heard { report: Some((0xfeed, 0x3344_5566)), bye: false })
+            read(&room[..length], 0xcafe),
+            Some(Heard { report, block: Some(told), bye: false })
         );
+        assert_eq!(read(&room[..length], 0xcaff), Some(Heard { report, ..Heard::default() }));
 
         let length = write(&mut room, 0xfeed, 0xabc, None, None);
         assert_eq!(length, 8 + 28);
         assert_eq!(room[..4], [0x80, 201, 0, 1]);
-        assert_eq!(read(&room[..length]), Some(Heard::default()));
+        assert_eq!(read(&room[..length], 0), Some(Heard::default()));
+    }
+
+    #[test]
+    fn blocks_are_counted_before_they_are_read_and_fewer_than_none_lost_is_none() {
+        let mut room = [0; LONGEST];
+        let length = write(&mut room, 0xfeed, 0xabc, None, Some(BLOCK));
+        room[13..16].copy_from_slice(&[0xff, 0xff, 0xfe]);
+        let heard = read(&room[..length], 0xcafe).expect("RTCP");
+        assert_eq!(heard.block.map(|block| block.lost), Some(0));
+        room[0] = 0x82;
+        assert_eq!(read(&room[..length], 0xcafe), None, "a second block that is not there");
     }
 
     #[test]
@@ -209,13 +252,14 @@ mod tests {
     #[test]
     fn a_goodbye_is_read_and_lies_about_lengths_are_not() {
         let mut bytes = vec![0x80, 201, 0, 1, 0, 0, 0, 1, 0x81, BYE, 0, 1, 0, 0, 0, 1];
-        assert_eq!(read(&bytes), Some(Heard { report: None, bye: true }));
+        assert_eq!(read(&bytes, 0), Some(Heard { bye: true, ..Heard::default() }));
         bytes[11] = 2;
-        assert_eq!(read(&bytes), None);
-        assert_eq!(read(&[0x80, 200, 0, 1, 0, 0, 0, 1]), None);
-        assert_eq!(read(&[0x81, BYE, 0, 1, 0, 0, 0, 1]), None, "a BYE without a report before it");
-        assert_eq!(read(&[]), None);
-        assert_eq!(read(&[0x80, 201, 0xff, 0xff]), None);
+        assert_eq!(read(&bytes, 0), None);
+        assert_eq!(read(&[0x80, 200, 0, 1, 0, 0, 0, 1], 0), None);
+        let bye = [0x81, BYE, 0, 1, 0, 0, 0, 1];
+        assert_eq!(read(&bye, 0), None, "a BYE without a report before it");
+        assert_eq!(read(&[], 0), None);
+        assert_eq!(read(&[0x80, 201, 0xff, 0xff], 0), None);
     }
 
     proptest! {
@@ -224,7 +268,7 @@ mod tests {
             if report && bytes.len() >= 4 {
                 bytes[..4].copy_from_slice(&[0x80, 200, 0, 6]);
             }
-            let _ = read(&bytes);
+            let _ = read(&bytes, 0);
         }
     }
 }

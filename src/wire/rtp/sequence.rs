@@ -30,8 +30,11 @@ pub struct Reception {
     told_expected: u64,
     told_received: u64,
     transit: Option<u32>,
-    /// In samples, times 16.
+    /// In samples, times 16; as it is, at its worst, and all that it was, to be divided by how often it was taken.
     jitter: u32,
+    worst: u32,
+    jitters: u64,
+    timed: u64,
 }
 
 impl Reception {
@@ -48,12 +51,21 @@ impl Reception {
             told_received: 0,
             transit: None,
             jitter: 0,
+            worst: 0,
+            jitters: 0,
+            timed: 0,
         }
     }
 
-    /// Another stream follows on this one, beginning with `sequence`; what was lost is kept.
+    /// Another stream follows on this one, beginning with `sequence`; what was lost is kept, and how much the times varied.
     pub fn restart(&mut self, sequence: u16) {
-        *self = Reception { lost_before: self.lost(), ..Reception::new(sequence) };
+        *self = Reception {
+            lost_before: self.lost(),
+            worst: self.worst,
+            jitters: self.jitters,
+            timed: self.timed,
+            ..Reception::new(sequence)
+        };
     }
 
     /// Counts a packet.
@@ -82,13 +94,18 @@ impl Reception {
         }
     }
 
-    /// Follows the jitter (A.8): `arrived` in samples of a clock of ours, `timestamp` that of the packet.
-    pub fn time(&mut self, arrived: u32, timestamp: u32) {
+    /// Follows the jitter (A.8): `arrived` in samples of a clock of ours, `timestamp` that of the packet. Where a talkspurt begins, the
+    /// sender's clock may have stood still, which is no jitter either.
+    pub fn time(&mut self, arrived: u32, timestamp: u32, begins: bool) {
         let transit = arrived.wrapping_sub(timestamp);
-        if let Some(before) = self.transit.replace(transit) {
+        let before = self.transit.replace(transit);
+        if let Some(before) = before.filter(|_| !begins) {
             // A leap of the sender's clock is no jitter: a second at most.
             let change = (transit.wrapping_sub(before) as i32).unsigned_abs().min(8_000);
             self.jitter = (self.jitter + change).saturating_sub((self.jitter + 8) >> 4);
+            self.worst = self.worst.max(self.jitter);
+            self.jitters += u64::from(self.jitter);
+            self.timed += 1;
         }
     }
 
@@ -105,6 +122,12 @@ impl Reception {
     /// Interarrival jitter in samples.
     pub fn jitter(&self) -> u32 {
         self.jitter >> 4
+    }
+
+    /// The same on average over every packet so far, and at its worst.
+    pub fn jitters(&self) -> (u32, u32) {
+        let mean = self.jitters.checked_div(self.timed).unwrap_or(0);
+        (u32::try_from(mean >> 4).unwrap_or(u32::MAX), self.worst >> 4)
     }
 
     /// The fraction lost since the last time it was asked, in 256ths (A.3).
@@ -193,11 +216,11 @@ mod tests {
     fn jitter_is_zero_on_the_grid_and_grows_off_it() {
         let mut reception = Reception::new(0);
         for n in 0..100u32 {
-            reception.time(n * 160, 0xffff_ff00u32.wrapping_add(n * 160));
+            reception.time(n * 160, 0xffff_ff00u32.wrapping_add(n * 160), false);
         }
         assert_eq!(reception.jitter(), 0);
         for n in 100..200u32 {
-            reception.time(n * 160 + n % 2 * 80, 0xffff_ff00u32.wrapping_add(n * 160));
+            reception.time(n * 160 + n % 2 * 80, 0xffff_ff00u32.wrapping_add(n * 160), false);
         }
         assert!((70..=80).contains(&reception.jitter()), "{}", reception.jitter());
     }

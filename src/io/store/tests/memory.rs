@@ -1,8 +1,11 @@
 //! What a restart remembers and finishes, and what history shows.
 
 use super::*;
+use crate::media::{Reported, Statistics};
 use crate::redacted::Redacted;
 use crate::switch::forwarding::{Change, Occasion};
+use crate::switch::leg_media::LegMedia;
+use crate::wire::rtp::g711::Codec;
 
 #[test]
 fn a_restart_remembers_bindings_agents_dialogs_and_subscriptions() {
@@ -113,6 +116,61 @@ fn a_call_is_read_back_as_it_was_written() {
     };
     assert_eq!(format!("{read:?}"), format!("{whole:?}"));
     assert_eq!((read.from, read.to), (whole.from, whole.to));
+}
+
+#[test]
+fn what_went_through_the_legs_of_a_call_is_read_as_it_was_written() {
+    let place = Place::new();
+    let whole = LegMedia {
+        call: CallId(9),
+        leg: 0,
+        user: None,
+        trunk: Some("north".into()),
+        codec: Codec::Pcma,
+        advertised: "10.0.0.5:4000".parse().ok(),
+        receives: true,
+        sends: false,
+        info_keys: 2,
+        statistics: Statistics {
+            received: 100,
+            sent: 90,
+            lost: 3,
+            refused: 1,
+            unheeded: 4,
+            keys: 5,
+            jitter: Samples(16),
+            worst_jitter: Samples(80),
+            source: "[2001:db8::7]:4000".parse().ok(),
+            quiet: Duration::from_millis(1_500),
+            stray: Some(96),
+            reported: Some(Reported {
+                lost: 7,
+                jitter: Samples(24),
+                round_trip: Some(Duration::from_micros(23_400)),
+            }),
+        },
+        at: now(),
+    };
+    let bare = LegMedia {
+        leg: 1,
+        user: Some("1001".into()),
+        trunk: None,
+        advertised: None,
+        statistics: Statistics::default(),
+        ..whole.clone()
+    };
+    let other = LegMedia { call: CallId(8), ..whole.clone() };
+    let entries = [bare.clone(), other, whole.clone()].map(|media| Entry::Leg(Box::new(media)));
+    place.open().store.write(&entries).expect("written");
+    assert_eq!(place.reader().legs(CallId(9)).expect("legs"), [whole, bare]);
+    assert_eq!(place.reader().legs(CallId(7)).expect("legs"), []);
+    let scores: (f64, Option<f64>) = rusqlite::Connection::open(place.database())
+        .and_then(|rows| {
+            let query = "SELECT mos, far_mos FROM legs WHERE call = ?1 AND leg = 0";
+            rows.query_row(query, [CallId(9).to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+        .expect("a row for other programs");
+    assert!(scores.0 > 4.0 && scores.1.is_some_and(|far| far < scores.0), "{scores:?}");
 }
 
 #[test]

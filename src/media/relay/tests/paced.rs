@@ -222,7 +222,7 @@ fn reports_come_about_every_five_seconds_and_say_what_was_lost() {
     assert_eq!(last[..2], [0x81, 201], "nothing was sent to A, so a receiver report");
     assert_eq!(last[8..12], a.ssrc.to_be_bytes());
     assert!((24..=27).contains(&last[12]), "a tenth of 256: {}", last[12]);
-    assert!(rtcp::read(last).is_some());
+    assert!(rtcp::read(last, 0).is_some());
     let from_b = room.sent.iter().find(|sent| sent.component == Component::Rtcp && sent.port == B);
     assert_eq!(from_b.expect("B has reports too").bytes[1], 200);
 }
@@ -303,6 +303,85 @@ fn our_reports_cite_theirs_and_go_where_rtp_proved_the_way() {
     assert_eq!(report.bytes[24..28], sender.ntp.middle().to_be_bytes());
     let since = rtcp::Ntp::elapsed(report.at - heard_at).middle();
     assert_eq!(report.bytes[28..32], since.to_be_bytes());
+}
+
+#[test]
+fn what_has_gone_through_is_told_with_every_report() {
+    let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
+    for n in 0..1_000 {
+        match n % 20 {
+            3 => {
+                a.sequence = a.sequence.wrapping_add(1);
+                a.timestamp = a.timestamp.wrapping_add(160);
+            }
+            _ => drop(a.says(&mut room, 1)),
+        }
+        room.passes(PIECE);
+    }
+    let of_a = |room: &Room| -> Vec<Statistics> {
+        let of_a = room.measured.iter().filter(|(port, _)| *port == A);
+        of_a.map(|(_, statistics)| *statistics).collect()
+    };
+    let told = of_a(&room);
+    assert!((3..=9).contains(&told.len()), "{}", told.len());
+    assert!(told.is_sorted_by_key(|statistics| statistics.received));
+    let last = told[told.len() - 1];
+    assert_eq!((last.source, last.reported), (Some(a.address), None));
+    assert!(last.lost >= last.received / 20 && last.lost <= last.received / 18, "{last:?}");
+    assert_eq!(last.jitter, Samples(0), "who is in time has none");
+    // Six seconds in which the phone says nothing, then one payload type that nobody has agreed on.
+    room.passes(Duration::from_secs(8));
+    let quiet = of_a(&room).pop().expect("it is told still").quiet;
+    assert!(quiet > Duration::from_millis(500), "{quiet:?}");
+    let stray = a.packet(96, false, &[1; 160]);
+    room.deliver(A, a.address, stray);
+    assert_eq!(room.closes(A).stray, Some(96));
+}
+
+#[test]
+fn what_they_say_of_our_stream_is_told_with_the_way_there_and_back() {
+    let (mut room, mut a, mut b) = Room::bridged(Phone::new(A), Phone::new(B));
+    for _ in 0..400 {
+        a.says(&mut room, 1);
+        b.says(&mut room, 2);
+        room.passes(PIECE);
+    }
+    let mut reports = room.sent.iter().filter(|sent| sent.component == Component::Rtcp);
+    let ours = reports.rfind(|sent| sent.port == A).expect("a sender report").clone();
+    let block = |last_report, since_last_report| rtcp::Block {
+        ssrc: OUR_SSRC[0],
+        fraction_lost: 0,
+        lost: 7,
+        highest: 0,
+        jitter: 24,
+        last_report,
+        since_last_report,
+    };
+    let reports = |room: &mut Room, block| {
+        let mut space = [0; rtcp::LONGEST];
+        let length = rtcp::write(&mut space, a.ssrc, 1, None, Some(block));
+        let from = a.remote().rtcp.expect("it has one");
+        room.relay.receive(room.now, A, Component::Rtcp, from, &mut space[..length]);
+        room.passes(Duration::from_secs(8));
+        let (_, last) = room.measured.iter().rfind(|(port, _)| *port == A).expect("measured");
+        last.reported.expect("reported")
+    };
+    let middle =
+        u32::from_be_bytes([ours.bytes[10], ours.bytes[11], ours.bytes[12], ours.bytes[13]]);
+    let second = Duration::from_secs(1);
+    room.now = ours.at + second;
+    let heard = reports(&mut room, block(middle, 3 << 14));
+    assert_eq!((heard.lost, heard.jitter), (7, Samples(24)));
+    let trip = heard.round_trip.expect("it cites ours").as_millis();
+    assert!((249..=251).contains(&trip), "a second, of which three quarters were its own: {trip}");
+    // Reports that were never sent, or lie ahead, are no way to measure.
+    for nonsense in [block(0, 0), block(middle.wrapping_add(99 << 16), 0), block(middle, 99 << 16)]
+    {
+        assert_eq!(reports(&mut room, nonsense).round_trip, None);
+    }
+    // Of another stream nothing is known.
+    let stranger = rtcp::Block { ssrc: 7, lost: 99, ..block(0, 0) };
+    assert_eq!(reports(&mut room, stranger).lost, 7);
 }
 
 #[test]
