@@ -176,7 +176,8 @@ pub(super) fn one(row: &CallRow) -> String {
         ("transferred to", or_dash(row.transferred_to.as_deref())),
         ("merged into", or_dash(row.merged_into.as_deref())),
     ];
-    sheet(call.into_iter().chain(row.legs.iter().flat_map(leg)))
+    let alarms = row.alarms.iter().map(|alarm| ("ALARM", alarm.clone()));
+    sheet(call.into_iter().chain(alarms).chain(row.legs.iter().flat_map(leg)))
 }
 
 /// What went through a leg, and what is odd about it.
@@ -225,7 +226,7 @@ fn leg(row: &LegRow) -> Vec<(&'static str, String)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::media::RecordingId;
     use crate::switch::journal::{CallDirection, CallId, ConsentAnswer, ConsentRecord};
@@ -263,7 +264,7 @@ mod tests {
         }
     }
 
-    fn call() -> CallRow {
+    pub(crate) fn call() -> CallRow {
         CallRow { state: "talking".into(), ..row(&cdr()) }
     }
 

@@ -1,5 +1,7 @@
 //! `recording list|show|export|check|legal-hold|release`: what was recorded, and what becomes of it.
 
+mod doctor;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -59,6 +61,12 @@ pub(super) enum Verb {
         /// Read every recording whole and compare its SHA-256 too
         #[arg(long)]
         digest: bool,
+    },
+    /// Names what is wrong with recordings: those that go on now, and what became of every answered call
+    Doctor {
+        /// Of calls begun since then (RFC 3339); without it, in the last 24 hours
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
     },
     /// Forbids the deletion of one
     LegalHold {
@@ -125,6 +133,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             Ok(())
         }
         Verb::Check { digest } => check(context, if digest { Look::Digests } else { Look::Sizes }),
+        Verb::Doctor { since } => doctor::run(context, since.as_deref()),
         Verb::LegalHold { recording, reason } => {
             let said = format!("{recording} is on legal hold");
             let request =

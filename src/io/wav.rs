@@ -10,7 +10,7 @@ mod writing;
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use sha2::{Digest as _, Sha256};
 
 use super::folder::{Folder, Kind};
-use crate::media::{Samples, Sealed};
+use crate::media::{Fault, Samples, Sealed};
 pub use room::{ENOUGH_FREE, LEAST_FREE};
 pub use writers::Writers;
 
@@ -51,6 +51,9 @@ struct Wav {
     file: Arc<File>,
     /// There is something to flush.
     fresh: bool,
+    /// Bytes of audio that were appended, and how many of them are in the file.
+    appended: u64,
+    flushed: u64,
 }
 
 impl Wav {
@@ -65,7 +68,7 @@ impl Wav {
     fn over(file: File) -> io::Result<Wav> {
         let file = Arc::new(file);
         let writer = WavWriter::new(Body::new(Arc::clone(&file)), SPEC).map_err(plain)?;
-        Ok(Wav { writer, file, fresh: true })
+        Ok(Wav { writer, file, fresh: true, appended: 0, flushed: 0 })
     }
 
     /// Appends samples, left and right in turn, to what the next flush writes. That touches no file, and so does not fail.
@@ -77,7 +80,29 @@ impl Wav {
             piece.iter().for_each(|&sample| writer.write_sample(sample));
             writer.flush().map_err(plain)?;
         }
+        self.appended += 2 * pcm.len() as u64;
         Ok(())
+    }
+
+    /// Of each side, in the file.
+    fn length(&self) -> Samples {
+        Samples(self.flushed / FRAME)
+    }
+
+    /// What is wrong with the file at `path`, in which everything that was flushed should be.
+    fn fault(&self, recordings: &Folder, path: &str) -> io::Result<Option<Fault>> {
+        let (folders, name) = split(path);
+        let found = match recordings.descend(folders) {
+            Ok(folder) => folder.identity(&part(name))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let ours = self.file.metadata()?.ino();
+        Ok(match found {
+            Some((inode, _)) if inode != ours => Some(Fault::Missing),
+            Some((_, bytes)) => (bytes < HEADER as u64 + self.flushed).then_some(Fault::Short),
+            None => Some(Fault::Missing),
+        })
     }
 
     /// All that was appended is in the file, and its header says so. It outlives the process, not a power cut. After an error, the
@@ -85,14 +110,14 @@ impl Wav {
     fn flush(&mut self) -> io::Result<()> {
         if self.fresh {
             self.writer.flush().map_err(plain)?;
-            self.fresh = false;
+            (self.fresh, self.flushed) = (false, self.appended);
         }
         Ok(())
     }
 
     /// Writes the rest, has it reach the disk, takes its digest and gives it its final name.
     fn seal(self, recordings: &Folder, path: &str) -> io::Result<Digest> {
-        let Wav { writer, file, fresh: _ } = self;
+        let Wav { writer, file, fresh: _, appended: _, flushed: _ } = self;
         writer.finalize().map_err(plain)?;
         file.sync_all()?;
         let digest = Digest::of(&file)?;

@@ -278,6 +278,13 @@ pub enum Event {
         /// What went through it.
         statistics: Statistics,
     },
+    /// How far a recording has come that goes on: every two seconds, unless the disk hangs.
+    Written {
+        /// The recording.
+        recording: RecordingId,
+        /// So far.
+        progress: Progress,
+    },
     /// The WAV is whole, on disk under its final name.
     Sealed {
         /// The recording.
@@ -292,6 +299,26 @@ pub enum Event {
         /// In a few words.
         cause: String,
     },
+}
+
+/// What is in the file of a recording that goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// So much of each side.
+    pub length: Samples,
+    /// The loudest sample of the customer, and of our side, since it was told last.
+    pub peaks: [u16; 2],
+    /// What is wrong with the file.
+    pub fault: Option<Fault>,
+}
+
+/// See [`Progress`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It is not where it was made, or another one is.
+    Missing,
+    /// It is shorter than what was written.
+    Short,
 }
 
 /// A finished recording.

@@ -54,6 +54,12 @@ pub(super) fn write(fact: &Fact) {
         Fact::RecordingFailed { recording, cause } => {
             tracing::error!(event = "recording_failed", %recording, %cause);
         }
+        Fact::RecordingAlarm { call, alarm, is_raised: true } => {
+            tracing::error!(event = "recording_alarm", %call, alarm = alarm.as_str());
+        }
+        Fact::RecordingAlarm { call, alarm, is_raised: false } => {
+            tracing::info!(event = "recording_alarm_over", %call, alarm = alarm.as_str());
+        }
         Fact::PurgeFailed { recording, cause } => {
             tracing::error!(event = "purge_failed", %recording, %cause);
         }

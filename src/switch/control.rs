@@ -233,6 +233,9 @@ pub struct CallRow {
     pub unrecorded: Option<String>,
     pub transferred_to: Option<String>,
     pub merged_into: Option<String>,
+    /// What is wrong with its recording at this moment, in plain words.
+    #[serde(default)]
+    pub alarms: Vec<String>,
     /// Of one call that was asked for; none in a list.
     #[serde(default)]
     pub legs: Vec<LegRow>,
@@ -301,6 +304,7 @@ impl CallRow {
             unrecorded: cdr.unrecorded.clone(),
             transferred_to: cdr.transferred_to.as_ref().map(|number| number.reveal().clone()),
             merged_into: cdr.merged_into.map(|call| call.to_string()),
+            alarms: Vec::new(),
             legs: Vec::new(),
         }
     }

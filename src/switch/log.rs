@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::assurance::Alarm;
 use super::journal::CallId;
 use super::number::Country;
 use crate::media::RecordingId;
@@ -133,6 +134,15 @@ pub enum Fact {
         recording: RecordingId,
         /// Why.
         cause: String,
+    },
+    /// Something is wrong with a recording that goes on, or is not any more.
+    RecordingAlarm {
+        /// The call.
+        call: CallId,
+        /// What.
+        alarm: Alarm,
+        /// Or else it is over.
+        is_raised: bool,
     },
     /// A recording could not be deleted although its time is over.
     PurgeFailed {

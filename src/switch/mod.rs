@@ -4,6 +4,7 @@
 mod acting;
 mod admin;
 mod agent;
+pub mod assurance;
 mod call;
 pub mod consent;
 pub mod control;
@@ -401,6 +402,11 @@ impl Switch {
                 self.at_port(now, port, |call, leg, desk| {
                     call.measured(desk, leg, statistics);
                     call.port_closed(desk, leg);
+                });
+            }
+            Event::Written { recording, progress } => {
+                self.at_recording(now, recording, |call, desk| {
+                    call.written(desk, recording, progress);
                 });
             }
             Event::Sealed { recording, sealed } => {

@@ -4,10 +4,11 @@
 use std::time::{Duration, Instant};
 
 use super::Now;
+use super::assurance::{Alarm, Assurance, Change};
 use super::consent::RecordingPermit;
 use super::journal::{Armed, CallId, Entry, EntryId};
 use super::outbox::Outbox;
-use crate::media::{Command, PortId, RecordingId, Silence};
+use crate::media::{Command, PortId, Progress, RecordingId, Silence};
 
 /// What is recorded of one call: one recording, or several that follow each other without a break.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(super) struct Recording {
     full_at: Instant,
     /// In order; only the last one can be running.
     reels: Vec<Reel>,
+    assurance: Assurance,
 }
 
 /// One WAV and its row.
@@ -74,6 +76,7 @@ impl Recording {
             silence: None,
             full_at,
             reels,
+            assurance: Assurance::new(now.instant),
         };
         recording.tap(id, now, outbox);
         recording
@@ -100,6 +103,7 @@ impl Recording {
         }
         let entry = outbox.store(Entry::Armed(armed));
         self.full_at = now.instant + self.longest;
+        self.assurance.turned(now.instant);
         self.reels.push(Reel { id, path, state: State::Arming(entry) });
     }
 
@@ -170,14 +174,46 @@ impl Recording {
             return;
         }
         self.silence = reason;
+        self.assurance.excuse();
         outbox.media(match reason {
             Some(reason) => Command::Silence { recording, reason },
             None => Command::Unsilence { recording },
         });
     }
 
-    /// When it has to go on in another one; a paused one is not turned before somebody is heard again.
+    /// How far its file has come: what is wrong now and was not, and what is not any more.
+    pub(super) fn written(&mut self, id: RecordingId, now: Now, progress: Progress) -> Vec<Change> {
+        match self.running() == Some(id) {
+            true => self.assurance.written(now.instant, progress, self.silence.is_some()),
+            false => Vec::new(),
+        }
+    }
+
+    /// The same when nothing is heard of it.
+    pub(super) fn unwritten(&mut self, now: Now) -> Vec<Change> {
+        match self.running() {
+            Some(_) => self.assurance.timeout(now.instant),
+            None => Vec::new(),
+        }
+    }
+
+    /// What is wrong with it, while it goes on.
+    pub(super) fn alarms(&self) -> &[Alarm] {
+        if self.running().is_some() { self.assurance.alarms() } else { &[] }
+    }
+
+    /// When it has to go on in another one, or to be asked about; a paused one is not turned before somebody is heard again.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        let stalled = self.running().and(self.assurance.deadline());
+        self.full().into_iter().chain(stalled).min()
+    }
+
+    /// Whether it is long enough.
+    pub(super) fn is_full(&self, now: Instant) -> bool {
+        self.full().is_some_and(|full_at| full_at <= now)
+    }
+
+    fn full(&self) -> Option<Instant> {
         self.permit.as_ref().and(self.running()).map(|_| self.full_at)
     }
 

@@ -36,6 +36,7 @@
 //! | anything, in bad weather | `chaos` |
 #![expect(clippy::disallowed_methods, reason = "virtual time begins at some instant")]
 
+mod assurance;
 mod attended;
 mod calls;
 mod chaos;

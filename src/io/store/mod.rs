@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 pub use error::Error;
 pub use journal::{BACKLOG, Full, Journal, Report, Unwritten};
-pub use reader::{CallFilter, Counts, Matches, Reader, RecordingFilter, RetentionRun};
+pub use reader::{CallFilter, Counts, Matches, Outcome, Reader, RecordingFilter, RetentionRun};
 pub use recall::{INTERRUPTED, Interrupted};
 pub(super) use reserve::SIZE as RESERVED;
 pub use rows::{Recording, State};

@@ -81,6 +81,17 @@ pub struct RetentionRun {
     pub blocked: Option<String>,
 }
 
+/// What became of the recordings of some calls.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// `recorded`, `failed: ` or `not recorded: ` with the reason; `None` if nothing tells.
+    pub word: Option<String>,
+    /// How many.
+    pub calls: u64,
+    /// The first twenty of them.
+    pub some: Vec<String>,
+}
+
 /// How many there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[expect(missing_docs, reason = "the names are those of the states")]
@@ -179,6 +190,35 @@ impl Reader {
              WHERE r.id >= ?1 AND r.id < ?2 ORDER BY r.id LIMIT 2"
         );
         self.beginning(&query, id, rows::recording)
+    }
+
+    /// What became of the recordings of calls that were answered at `since` or later and are over: in how many words, how often, and
+    /// some of the calls. Without a word: nobody knows why they were not recorded.
+    pub fn outcomes(&self, since: Utc) -> Result<Vec<Outcome>, Error> {
+        self.read(
+            "SELECT word, count(*) AS calls, group_concat(id, ' ') FILTER (WHERE place <= 20) AS some FROM (
+                 SELECT id, word, row_number() OVER (PARTITION BY word ORDER BY id) AS place FROM (
+                     SELECT c.id, CASE
+                         WHEN r.purged_at IS NOT NULL OR r.sealed_at IS NOT NULL THEN 'recorded'
+                         WHEN r.failed_at IS NOT NULL THEN 'failed: ' || r.cause
+                         WHEN r.id IS NOT NULL THEN 'not sealed yet'
+                         WHEN c.unrecorded IS NOT NULL THEN 'not recorded: ' || c.unrecorded
+                         WHEN c.merged_into IS NOT NULL THEN 'not recorded: it went on in another call'
+                         WHEN c.end_cause = ?2 THEN 'not recorded: the switch died'
+                     END AS word
+                     FROM calls AS c LEFT JOIN recordings AS r ON r.id = c.recording
+                     WHERE c.started >= ?1 AND c.answered IS NOT NULL AND c.ended IS NOT NULL
+                 )
+             ) GROUP BY word ORDER BY word IS NOT NULL, calls DESC, word",
+            params![since.micros(), recall::INTERRUPTED],
+            |row| {
+                Ok(Outcome {
+                    word: row.get("word")?,
+                    calls: u64::try_from(row.get::<_, i64>("calls")?).unwrap_or(0),
+                    some: row.get::<_, String>("some")?.split(' ').map(str::to_owned).collect(),
+                })
+            },
+        )
     }
 
     /// What retention would delete at `at`: the oldest first.

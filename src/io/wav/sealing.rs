@@ -9,7 +9,7 @@ use super::room::Room;
 use super::writing::Ended;
 use super::{Wav, split};
 use crate::io::folder::Folder;
-use crate::media::{Event, Packets, RecordingId, Sealed};
+use crate::media::{Event, Fault, Packets, RecordingId, Sealed};
 
 /// What is done away from the threads that write, because it may take its time.
 pub(super) enum Job {
@@ -44,6 +44,11 @@ impl Archive {
             self.made.fetch_add(1, Ordering::Relaxed);
         }
         Ok(wav)
+    }
+
+    /// What is wrong with a file that is being written; what cannot be told is not.
+    pub(super) fn fault(&self, path: &str, wav: &Wav) -> Option<Fault> {
+        wav.fault(&self.root, path).unwrap_or(None)
     }
 
     fn seal(&self, path: &str, wav: Wav, ended: Ended) -> io::Result<Sealed> {

@@ -36,7 +36,7 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Starts `writers` (at least one) that write below `recordings`. `Sealed` and `RecordingFailed` are told to `events`.
+    /// Starts `writers` (at least one) that write below `recordings`. `Written`, `Sealed` and `RecordingFailed` are told to `events`.
     pub fn start(
         recordings: PathBuf,
         writers: usize,
@@ -62,7 +62,7 @@ impl Writers {
             spawn(format!("sealer-{number}"), Box::new(work))?;
         }
         for number in 0..writers.max(1) {
-            let (pen, writing) = Writing::new(Arc::clone(&archive), jobs.clone());
+            let (pen, writing) = Writing::new(Arc::clone(&archive), jobs.clone(), events.clone());
             spawn(format!("writer-{number}"), Box::new(|| writing.run()))?;
             let (sender, inbox) = mpsc::channel();
             let listening = Listening::new(pen);

@@ -12,10 +12,13 @@ use super::room;
 use super::sealing::{Archive, Job};
 use super::waiting::Waiting;
 use super::{PIECE, Wav};
-use crate::media::{Packets, RecordingId, Samples, Silence};
+use crate::media::{Event, Packets, Progress, RecordingId, Samples, Silence};
 
 /// A turn that takes longer is worth a line in the log: a crash in it would have cost as much.
 const SLOW: Duration = Duration::from_secs(1);
+
+/// How often it is told how far a recording has come.
+const PACE: Duration = Duration::from_secs(2);
 
 /// What is known of a recording when its conversation is over.
 #[derive(Debug)]
@@ -78,6 +81,7 @@ pub(super) struct Writing {
     sheets: BTreeMap<RecordingId, Sheet>,
     /// Samples on their way to a file.
     pcm: Vec<i16>,
+    events: tokio::sync::mpsc::Sender<Event>,
 }
 
 /// One recording of this thread.
@@ -86,15 +90,22 @@ struct Sheet {
     waiting: Arc<Waiting>,
     wav: Option<Wav>,
     trouble: Trouble,
+    /// The loudest sample of each side since `told`.
+    peaks: [u16; 2],
+    told: Instant,
 }
 
 impl Writing {
-    pub(super) fn new(archive: Arc<Archive>, jobs: Sender<Job>) -> (Pen, Writing) {
+    pub(super) fn new(
+        archive: Arc<Archive>,
+        jobs: Sender<Job>,
+        events: tokio::sync::mpsc::Sender<Event>,
+    ) -> (Pen, Writing) {
         let (sender, errands) = channel();
         let turning = Arc::new(AtomicBool::new(false));
         let pen = Pen { errands: sender, turning: Arc::clone(&turning) };
         let sheets = BTreeMap::new();
-        (pen, Writing { archive, errands, turning, jobs, sheets, pcm: Vec::new() })
+        (pen, Writing { archive, errands, turning, jobs, sheets, pcm: Vec::new(), events })
     }
 
     /// Until the pen is dropped.
@@ -103,7 +114,14 @@ impl Writing {
             let begun = Instant::now();
             match errand {
                 Errand::Begin { recording, path, waiting } => {
-                    let sheet = Sheet { path, waiting, wav: None, trouble: Trouble::default() };
+                    let sheet = Sheet {
+                        path,
+                        waiting,
+                        wav: None,
+                        trouble: Trouble::default(),
+                        peaks: [0; 2],
+                        told: begun,
+                    };
                     self.sheets.insert(recording, sheet);
                     self.write(|candidate| candidate == recording);
                 }
@@ -127,7 +145,12 @@ impl Writing {
         let room = self.archive.has_room();
         for (&recording, sheet) in self.sheets.iter_mut().filter(|(id, _)| is_due(**id)) {
             let written = sheet.write_if(room, &self.archive, &mut self.pcm);
-            sheet.trouble.tell(recording, &written, Instant::now());
+            let now = Instant::now();
+            sheet.trouble.tell(recording, &written, now);
+            if let Some(progress) = sheet.progress(now, &self.archive) {
+                // A switch that has no time for it hears the next one.
+                let _ = self.events.try_send(Event::Written { recording, progress });
+            }
         }
     }
 
@@ -168,12 +191,27 @@ impl Sheet {
             if !self.waiting.give(pcm) {
                 return Ok(());
             }
+            for frame in pcm.as_chunks::<2>().0 {
+                for (peak, sample) in self.peaks.iter_mut().zip(frame) {
+                    *peak = sample.unsigned_abs().max(*peak);
+                }
+            }
             let appended = wav.append(pcm);
             pcm.clear();
             // What a trouble needed is not kept for ever.
             pcm.shrink_to(PIECE / 4);
             appended?;
         }
+    }
+}
+
+impl Sheet {
+    /// How far it has come, now and then. Nobody is told of a file that is not made yet.
+    fn progress(&mut self, now: Instant, archive: &Archive) -> Option<Progress> {
+        let wav = self.wav.as_ref().filter(|_| now >= self.told + PACE)?;
+        self.told = now;
+        let peaks = std::mem::take(&mut self.peaks);
+        Some(Progress { length: wav.length(), peaks, fault: archive.fault(&self.path, wav) })
     }
 }
 

@@ -144,6 +144,13 @@ impl Call {
         }
         if self.plan.consent != ConsentMode::Never {
             self.unrecorded(desk, "nobody talked".into());
+        } else if self.cdr.answered.is_some() && self.cdr.recording.is_none() {
+            let why = match self.cdr.direction {
+                CallDirection::Inbound => "its route records nothing",
+                CallDirection::Outbound => "calls out are not recorded",
+                CallDirection::Internal => "calls inside are not recorded",
+            };
+            self.cdr.unrecorded = Some(why.to_owned());
         }
         self.cdr.ended = Some(desk.now.utc);
         self.cdr.end_cause = Some(cause.to_owned());

@@ -381,9 +381,7 @@ impl Call {
             Stage::Opening | Stage::Answering => "starting",
             Stage::Asking(_) => "asking",
             Stage::Waiting { .. } => "waiting",
-            Stage::Parked { slot, .. } => {
-                return CallRow::of(&self.cdr, format!("parked at {slot}"));
-            }
+            Stage::Parked { slot, .. } => &format!("parked at {slot}"),
             Stage::Told { .. } => "told",
             Stage::Echoing { .. } => "echo",
             Stage::Ringing { .. } => "ringing",
@@ -391,7 +389,9 @@ impl Call {
             Stage::Talking { .. } => "talking",
             Stage::Ending => "ending",
         };
-        CallRow::of(&self.cdr, state)
+        let alarms = self.recording.iter().flat_map(Recording::alarms);
+        let alarms = alarms.map(|alarm| alarm.as_str().to_owned()).collect();
+        CallRow { alarms, ..CallRow::of(&self.cdr, state) }
     }
 }
 

@@ -3,7 +3,8 @@
 use super::desk::Desk;
 use super::leg::{Leg, LegId};
 use super::{Call, Stage};
-use crate::media::{PortId, RecordingId, Sealed};
+use crate::media::{PortId, Progress, RecordingId, Sealed};
+use crate::switch::assurance::Change;
 use crate::switch::consent::{self, RecordingPermit, Talker};
 use crate::switch::journal::{Entry, EntryId};
 use crate::switch::log::Fact;
@@ -78,13 +79,35 @@ impl Call {
 
     /// A recording that is long enough goes on in another one.
     pub(super) fn turn_reels(&mut self, desk: &mut Desk<'_>) {
-        let now = desk.now.instant;
         if let Some(recording) = &mut self.recording
-            && recording.deadline().is_some_and(|full_at| full_at <= now)
+            && recording.is_full(desk.now.instant)
         {
             let id = RecordingId(desk.id());
             desk.outbox.log(Fact::RecordingGoesOn { call: self.id, recording: id });
             recording.go_on(id, desk.now, desk.outbox);
+        }
+    }
+
+    /// How far the file of one of its recordings has come.
+    pub(in crate::switch) fn written(
+        &mut self,
+        desk: &mut Desk<'_>,
+        id: RecordingId,
+        progress: Progress,
+    ) {
+        let changes = self.recording.as_mut().map(|it| it.written(id, desk.now, progress));
+        self.tell_alarms(desk, changes.unwrap_or_default());
+    }
+
+    /// Nothing may have been heard of it for too long.
+    pub(super) fn watch_recording(&mut self, desk: &mut Desk<'_>) {
+        let changes = self.recording.as_mut().map(|recording| recording.unwritten(desk.now));
+        self.tell_alarms(desk, changes.unwrap_or_default());
+    }
+
+    fn tell_alarms(&self, desk: &mut Desk<'_>, changes: Vec<Change>) {
+        for Change { alarm, is_raised } in changes {
+            desk.outbox.log(Fact::RecordingAlarm { call: self.id, alarm, is_raised });
         }
     }
 

@@ -51,6 +51,7 @@ impl Call {
         }
         self.give_up_locating(desk);
         self.turn_reels(desk);
+        self.watch_recording(desk);
         self.dismiss_transferors(desk);
         let aside = self.aside.iter().map(|aside| aside.leg.id);
         let legs: Vec<LegId> =

@@ -127,11 +127,11 @@ fn what_gets_too_long_goes_on_in_another_one_that_names_the_first() {
     let mut room = Room::new();
     room.stored(1);
     room.says();
-    assert_eq!(room.recording.deadline(), Some(room.now.instant + LONGEST));
+    assert_eq!(room.recording.full(), Some(room.now.instant + LONGEST));
     room.passes(LONGEST);
     room.recording.go_on(SECOND, room.now, &mut room.outbox);
     assert_eq!(room.says(), ["tap 2", "arm 2 after 1", "seal 1"]);
-    assert_eq!(room.recording.deadline(), Some(room.now.instant + LONGEST));
+    assert_eq!(room.recording.full(), Some(room.now.instant + LONGEST));
     room.sealed(FIRST);
     assert!(!room.recording.is_over());
     room.stored(2);
@@ -141,7 +141,7 @@ fn what_gets_too_long_goes_on_in_another_one_that_names_the_first() {
     assert_eq!(room.says(), ["tap 3", "arm 3 after 1", "seal 2"]);
     room.recording.end(&mut room.outbox);
     assert_eq!(room.says(), ["seal 3"]);
-    assert_eq!(room.recording.deadline(), None);
+    assert_eq!(room.recording.full(), None);
     assert_eq!(room.recording.ids().map(|id| id.0).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
@@ -166,7 +166,7 @@ fn without_a_permit_nobody_is_listened_to_and_the_interval_is_a_pause_whoever_ho
     room.recording.pause(&mut room.outbox);
     room.recording.hold(true, &mut room.outbox);
     assert_eq!(room.says(), ["silence 1", "deafen 1"]);
-    assert_eq!(room.recording.deadline(), None, "silence does not go on in another one");
+    assert_eq!(room.recording.full(), None, "silence does not go on in another one");
     room.recording.resume(Room::permit(), (PortId(1), PortId(9)), &mut room.outbox);
     assert_eq!(room.says(), ["hear 1 at 9", "silence 1"], "still on hold");
     room.recording.hold(false, &mut room.outbox);
@@ -186,7 +186,7 @@ fn a_recording_that_failed_in_mid_call_is_untapped_and_begins_no_other() {
     let entry = Entry::RecordingFailed { recording: FIRST, cause: "-".into(), at: room.now.utc };
     room.recording.over(FIRST, entry, &mut room.outbox);
     assert_eq!(room.says(), ["seal 1", "failed 1"]);
-    assert_eq!(room.recording.deadline(), None);
+    assert_eq!(room.recording.full(), None);
     room.recording.end(&mut room.outbox);
     assert!(room.says().is_empty() && room.recording.is_over());
 }

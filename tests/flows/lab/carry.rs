@@ -19,6 +19,8 @@ pub(crate) enum Trouble {
     Opening,
     /// The recordings folder cannot be written.
     Recording,
+    /// The disk takes nothing, and says nothing.
+    Disk,
     /// No file can be deleted.
     Purging,
     /// The database cannot be written.

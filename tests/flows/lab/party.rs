@@ -544,6 +544,16 @@ impl Party {
         self.acts(|phone, _| phone.say(text))
     }
 
+    /// Its microphone is off, or on again.
+    pub(crate) fn mutes(&self, is_so: bool) -> &Party {
+        let muted = &mut self.world.borrow_mut().muted;
+        match is_so {
+            true => muted.insert(self.place),
+            false => muted.remove(&self.place),
+        };
+        self
+    }
+
     /// Only what comes from now on counts as heard.
     pub(crate) fn forgets_what_it_heard(&self) -> &Party {
         self.acts(|phone, _| phone.voice.heard.clear())

@@ -147,6 +147,14 @@ impl World {
             if cdr.recording.is_some() && (!is_permitted(cdr) || cdr.unrecorded.is_some()) {
                 broken.push(format!("{} is recorded and says why not", cdr.call));
             }
+            let is_told = cdr.recording.is_some()
+                || cdr.unrecorded.is_some()
+                || cdr.merged_into.is_some()
+                || cdr.end_cause.as_deref() == Some("interrupted");
+            if cdr.answered.is_some() && !is_told {
+                broken
+                    .push(format!("{} was answered, and nothing tells why not recorded", cdr.call));
+            }
         }
         for armed in self.armed() {
             let call = cdrs.iter().find(|cdr| cdr.call == armed.call);

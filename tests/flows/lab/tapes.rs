@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use tonspur::media::recorder::Recorder;
 use tonspur::media::tap::Listener;
-use tonspur::media::{Event, RecordingId, Samples, Sealed, Silence};
+use tonspur::media::{Event, Progress, RecordingId, Samples, Sealed, Silence};
 
 /// The recorder looks at its tap this often.
 const SLOT: Duration = Duration::from_millis(40);
+
+/// And says so often how far it has come.
+const PACE: Duration = Duration::from_secs(2);
 
 /// One recording.
 pub(crate) struct Tape {
@@ -17,6 +20,8 @@ pub(crate) struct Tape {
     /// Told `Seal` before that.
     ended: Option<Instant>,
     pub(crate) samples: Vec<i16>,
+    /// How much of it was told of, and when.
+    told: (usize, Instant),
     pub(crate) end: End,
     /// The audio is deleted.
     pub(crate) purged: bool,
@@ -47,7 +52,8 @@ impl Tapes {
         assert!(self.all.iter().all(|tape| tape.id != id), "a recording begins once");
         let end = End::Open(Box::new(Recorder::new(listener, now)));
         let samples = Vec::new();
-        self.all.push(Tape { id, recorded: false, ended: None, samples, end, purged: false });
+        let told = (0, now);
+        self.all.push(Tape { id, recorded: false, ended: None, samples, told, end, purged: false });
         self.next_slot = self.next_slot.or(Some(now + SLOT));
     }
 
@@ -59,9 +65,9 @@ impl Tapes {
         self.next_slot
     }
 
-    /// Takes what has come through the taps; `fails`: the disk is full.
-    pub(crate) fn advance(&mut self, now: Instant, fails: bool) -> Vec<Event> {
-        let mut failed = Vec::new();
+    /// Takes what has come through the taps; `fails`: the disk is full, `hangs`: it takes nothing and says nothing.
+    pub(crate) fn advance(&mut self, now: Instant, fails: bool, hangs: bool) -> Vec<Event> {
+        let mut events = Vec::new();
         for tape in &mut self.all {
             let End::Open(recorder) = &mut tape.end else { continue };
             if tape.ended.is_some() {
@@ -70,12 +76,14 @@ impl Tapes {
             recorder.advance(now, &mut tape.samples);
             assert!(tape.recorded || tape.samples.is_empty(), "samples before the row");
             if fails && tape.recorded {
-                failed.push(tape.fail());
+                events.push(tape.fail());
+            } else if tape.recorded && !hangs && now >= tape.told.1 + PACE {
+                events.push(tape.tell(now));
             }
         }
         let busy = self.all.iter().any(|tape| matches!(tape.end, End::Open(_)));
         self.next_slot = busy.then_some(now + SLOT);
-        failed
+        events
     }
 
     /// The process has died.
@@ -97,6 +105,21 @@ impl Tape {
         recorder.arm();
         self.recorded = true;
         self.ended.and_then(|at| self.seal(at))
+    }
+
+    fn tell(&mut self, now: Instant) -> Event {
+        let fresh = &self.samples[self.told.0..];
+        let loudest = |side| {
+            let samples = fresh.iter().skip(side).step_by(2);
+            samples.map(|sample: &i16| sample.unsigned_abs()).max().unwrap_or(0)
+        };
+        let progress = Progress {
+            length: Samples(self.samples.len() as u64 / 2),
+            peaks: [loudest(0), loudest(1)],
+            fault: None,
+        };
+        self.told = (self.samples.len(), now);
+        Event::Written { recording: self.id, progress }
     }
 
     fn fail(&mut self) -> Event {

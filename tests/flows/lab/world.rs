@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(super) opened: u64,
     pub(super) closed: u64,
     pub(super) tapes: Tapes,
+    /// Phones, by their place, whose microphones are off: they send silence while others speak.
+    pub(super) muted: BTreeSet<usize>,
     pub(super) events: VecDeque<media::Event>,
     pub(super) pages: VecDeque<Page>,
     pub(super) purges: VecDeque<RecordingId>,
@@ -112,6 +114,7 @@ impl World {
             opened: 0,
             closed: 0,
             tapes: Tapes::default(),
+            muted: BTreeSet::new(),
             events: VecDeque::new(),
             pages: VecDeque::new(),
             purges: VecDeque::new(),
@@ -220,7 +223,9 @@ impl World {
     pub(super) fn speak(&mut self, aloud: bool) {
         let now = self.now;
         for (place, (_, phone)) in self.phones.iter_mut().enumerate() {
-            phone.voice.speak(now, aloud.then(|| super::party::tone(place)));
+            let frequency =
+                if self.muted.contains(&place) { 0.0 } else { super::party::tone(place) };
+            phone.voice.speak(now, aloud.then_some(frequency));
         }
     }
 
@@ -262,8 +267,9 @@ impl World {
             }
         }
         if self.tapes.deadline().is_some_and(|at| at <= self.now) {
-            let fails = self.troubles.contains(&Trouble::Recording);
-            self.events.extend(self.tapes.advance(self.now, fails));
+            let [fails, hangs] =
+                [Trouble::Recording, Trouble::Disk].map(|trouble| self.troubles.contains(&trouble));
+            self.events.extend(self.tapes.advance(self.now, fails, hangs));
         }
         for place in 0..self.phones.len() {
             let now = self.now;

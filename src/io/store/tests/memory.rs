@@ -174,6 +174,57 @@ fn what_went_through_the_legs_of_a_call_is_read_as_it_was_written() {
 }
 
 #[test]
+fn what_became_of_the_recordings_of_answered_calls_is_counted() {
+    let place = Place::new();
+    let over = |id, change: &dyn Fn(&mut Cdr)| {
+        let mut cdr = cdr(id);
+        (cdr.answered, cdr.ended) = (Some(now()), Some(now()));
+        change(&mut cdr);
+        Entry::Call(Box::new(cdr))
+    };
+    let with = |id| move |cdr: &mut Cdr| cdr.recording = Some(RecordingId(id));
+    let because = |why: &'static str| move |cdr: &mut Cdr| cdr.unrecorded = Some(why.to_owned());
+    let cause = "the disk is full".to_owned();
+    let entries = [
+        Entry::Armed(armed(1)),
+        Entry::Armed(armed(2)),
+        Entry::Armed(armed(3)),
+        seal(1, "2030-01-07T09:00:00Z"),
+        Entry::RecordingFailed { recording: RecordingId(2), cause, at: now() },
+        over(1, &with(1)),
+        over(2, &with(2)),
+        over(3, &with(3)),
+        over(4, &because("the caller declined")),
+        over(5, &because("the caller declined")),
+        over(6, &|_| {}),
+        over(7, &|cdr| cdr.answered = None),
+        over(8, &|cdr| cdr.started = now().before(2 * DAY)),
+        over(9, &|cdr| cdr.merged_into = Some(CallId(1))),
+        over(10, &|cdr| cdr.end_cause = Some(INTERRUPTED.to_owned())),
+        call(11),
+    ];
+    // Kept open: a start would finish what is not sealed.
+    let mut opened = place.open();
+    opened.store.write(&entries).expect("written");
+    let outcomes = place.reader().outcomes(now().before(DAY)).expect("counted");
+    let told = outcomes.iter().map(|outcome| (outcome.word.as_deref(), outcome.calls));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            (None, 1),
+            (Some("not recorded: the caller declined"), 2),
+            (Some("failed: the disk is full"), 1),
+            (Some("not recorded: it went on in another call"), 1),
+            (Some("not recorded: the switch died"), 1),
+            (Some("not sealed yet"), 1),
+            (Some("recorded"), 1),
+        ]
+    );
+    assert_eq!(outcomes[0].some, [CallId(6).to_string()]);
+    assert_eq!(outcomes[1].some, [CallId(4).to_string(), CallId(5).to_string()]);
+}
+
+#[test]
 fn what_a_crash_cut_off_is_finished() {
     let place = Place::new();
     let mut bridged = cdr(1);
