@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use tokio::sync::mpsc::channel;
 use tonspur::io::relay::Media;
+use tonspur::io::wav::Room;
 use tonspur::media::prompt::Library;
 use tonspur::media::relay::{Component, Relay};
 use tonspur::media::{Command, Event, PortId, RecordingId, Remote};
@@ -115,8 +116,8 @@ fn bridge(bridge: &Bridge) {
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (sender, mut events) = channel(1_024);
-    let recordings = folder.path().to_owned();
-    let mut media = Media::start(&rtp, bridge.workers, Library::default(), recordings, sender)
+    let room = Arc::new(Room::open(folder.path(), None, 0).expect("it is there"));
+    let mut media = Media::start(&rtp, bridge.workers, Library::default(), room, sender)
         .expect("threads and epolls");
     for call in 0..bridge.calls {
         let legs = [0, 1].map(|side| PortId(u64::from(2 * call + side)));

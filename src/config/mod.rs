@@ -21,6 +21,7 @@ mod park;
 mod policies;
 mod queues;
 mod routes;
+mod size;
 mod trunks;
 pub mod users;
 
@@ -133,6 +134,7 @@ pub fn load(sources: &[Source]) -> Result<Loaded, Vec<Error>> {
             features: node.features,
             park: node.park.map(|(park, _)| park),
             dns: node.dns,
+            storage: node.storage,
         },
         recordings: node.recordings,
         state: node.state,

@@ -10,11 +10,13 @@ use super::dialing;
 use super::file::{At, Section, Shape};
 use super::findings::Findings;
 use super::folder::{Folder, NODE};
-use super::{forwarding, name, park};
+use super::{forwarding, name, park, size};
 use crate::switch::dialing::Dialing;
 use crate::switch::feature::Code;
 use crate::switch::number::Country;
-use crate::switch::settings::{Dns, EarlyMedia, Language, Park, Registrar, Source, Subscriptions};
+use crate::switch::settings::{
+    Dns, EarlyMedia, Language, Park, Registrar, Source, Storage, Subscriptions, WhenFull,
+};
 use crate::wire::address::is_host;
 use crate::wire::rtp::g711::Codec;
 use crate::wire::sip::auth::Algorithm;
@@ -53,6 +55,7 @@ pub(super) struct Node {
     /// With its line.
     pub(super) park: Option<(Park, u32)>,
     pub(super) dns: Dns,
+    pub(super) storage: Storage,
 }
 
 impl Default for Node {
@@ -93,6 +96,7 @@ impl Default for Node {
             trusted: Vec::new(),
             park: None,
             dns: Dns::default(),
+            storage: Storage::default(),
         }
     }
 }
@@ -123,6 +127,7 @@ pub(super) fn read(folder: &Folder<'_>, findings: &Findings) -> Node {
         put(&mut node.features, forwarding::codes(&mut section));
         node.park = park::read(&mut section);
         dns(&mut section, &mut node);
+        storage(&mut section, &mut node);
         section.end();
     }
     if node.state.as_os_str().is_empty() {
@@ -321,6 +326,25 @@ fn dns(section: &mut Section<'_>, node: &mut Node) {
     let timeout = dns.duration("timeout", SECOND / 10..=10 * SECOND);
     put(&mut node.dns.timeout, timeout.map(|at| at.value));
     dns.end();
+}
+
+fn storage(section: &mut Section<'_>, node: &mut Node) {
+    let Some(mut storage) = section.section("storage") else { return };
+    node.storage.quota = storage.parsed("quota", size::parse).map(|at| at.value);
+    let low = storage.parsed("low", |text| {
+        let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
+        percent.filter(|percent| *percent <= 99).ok_or_else(|| {
+            format!("is what is left in percent, such as `10%`, not `{}`", text.escape_debug())
+        })
+    });
+    put(&mut node.storage.low, low.map(|at| at.value));
+    let words = [
+        ("continue", WhenFull::Continue),
+        ("refuse", WhenFull::Refuse),
+        ("hang_up", WhenFull::HangUp),
+    ];
+    put(&mut node.storage.when_full, storage.word("when_full", &words).map(|at| at.value));
+    storage.end();
 }
 
 fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {

@@ -3,6 +3,7 @@
 mod groups;
 mod people;
 mod routes;
+mod storage;
 mod tls;
 mod trunks;
 

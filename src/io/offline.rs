@@ -131,7 +131,7 @@ impl Desk<'_> {
                 }
                 Some(Output::Purge(order)) => {
                     let now = clock.now();
-                    match purge::carry_out(self.recordings, order, now.utc) {
+                    match purge::carry_out(self.recordings, order, now.utc, |_| {}) {
                         Outcome::Purged(recording) => self.retention.purged(now, recording),
                         Outcome::Failed(recording, cause) => {
                             self.retention.purge_failed(now, recording, cause);

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use super::adoption::{Adopted, Adoption};
 use super::clock::Clock;
 use super::folder::{Folder, Kind};
+use super::wav::Room;
 use crate::media::RecordingId;
 use crate::switch::retention::PurgeOrder;
 use crate::utc::Utc;
@@ -57,11 +59,19 @@ impl From<io::Error> for Error {
 }
 
 /// Deletes the file of `order` under `recordings`, and its `.part` if there is one. A file that is not there is deleted already.
-/// `today` spares the folders in which recordings may just be beginning.
-pub fn carry_out(recordings: &Path, order: PurgeOrder, today: Utc) -> Outcome {
+/// `today` spares the folders in which recordings may just be beginning; `deleted` is told the bytes.
+pub fn carry_out(
+    recordings: &Path,
+    order: PurgeOrder,
+    today: Utc,
+    deleted: impl FnOnce(u64),
+) -> Outcome {
     let recording = order.recording();
     match delete(recordings, order.path(), today) {
-        Ok(()) => Outcome::Purged(recording),
+        Ok(bytes) => {
+            deleted(bytes);
+            Outcome::Purged(recording)
+        }
         Err(error) => Outcome::Failed(recording, error.to_string()),
     }
 }
@@ -93,11 +103,12 @@ impl Purger {
     pub fn start(
         recordings: PathBuf,
         state: PathBuf,
+        room: Arc<Room>,
         clock: Clock,
         tell: impl Fn(Report) + Send + 'static,
     ) -> io::Result<Purger> {
         let (errands, given) = mpsc::channel();
-        let work = move || run(&recordings, state, &clock, &given, &tell);
+        let work = move || run(&recordings, state, &room, &clock, &given, &tell);
         thread::Builder::new().name("purge".into()).spawn(work)?;
         Ok(Purger { errands })
     }
@@ -121,6 +132,7 @@ impl Purger {
 fn run(
     recordings: &Path,
     state: PathBuf,
+    room: &Room,
     clock: &Clock,
     given: &mpsc::Receiver<Errand>,
     tell: &impl Fn(Report),
@@ -136,7 +148,8 @@ fn run(
         let now = clock.now();
         match errand {
             Ok(Errand::Purge(order)) => {
-                tell(Report::Done(carry_out(recordings, order, now.utc)));
+                let deleted = |bytes| room.deleted(bytes);
+                tell(Report::Done(carry_out(recordings, order, now.utc, deleted)));
             }
             Ok(Errand::Failed(recording)) => adoption.remember(recording),
             Err(RecvTimeoutError::Timeout) => {}
@@ -149,7 +162,8 @@ fn run(
     }
 }
 
-fn delete(recordings: &Path, path: &str, today: Utc) -> Result<(), Error> {
+/// How many bytes are free now.
+fn delete(recordings: &Path, path: &str, today: Utc) -> Result<u64, Error> {
     let parts: Vec<&str> = path.split('/').collect();
     let usable =
         |part: &&str| !part.is_empty() && *part != "." && *part != ".." && !part.contains('\0');
@@ -160,7 +174,7 @@ fn delete(recordings: &Path, path: &str, today: Utc) -> Result<(), Error> {
     for name in folders {
         match way[way.len() - 1].within(name) {
             Ok(folder) => way.push(folder),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             Err(error) => {
                 return Err(match way[way.len() - 1].kind(name) {
                     Ok(Some(Kind::Other | Kind::File)) => Error::NotAFile((*name).to_owned()),
@@ -171,19 +185,26 @@ fn delete(recordings: &Path, path: &str, today: Utc) -> Result<(), Error> {
     }
     let folder = &way[way.len() - 1];
     let part = format!("{file}.part");
+    let mut bytes = 0;
     for name in [*file, &part] {
         match folder.kind(name)? {
             None => {}
-            Some(Kind::File) => match folder.remove_file(name) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                Ok(()) | Err(_) => {}
-            },
+            Some(Kind::File) => {
+                let size = folder.size(name).unwrap_or(0);
+                match folder.remove_file(name) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error.into());
+                    }
+                    Ok(()) => bytes += size,
+                    Err(_) => {}
+                }
+            }
             Some(Kind::Folder | Kind::Other) => return Err(Error::NotAFile(name.to_owned())),
         }
     }
     folder.sync()?;
     clear_away(&way, folders, today);
-    Ok(())
+    Ok(bytes)
 }
 
 /// Removes the folders that are empty now, from the day up; those of yesterday and today are in use. A failure is no matter.
@@ -230,7 +251,8 @@ mod tests {
         put(root.path(), "2030/01/07/a.wav");
         put(root.path(), "2030/01/07/a.wav.part");
         put(root.path(), "2030/02/01/b.wav");
-        delete(root.path(), "2030/01/07/a.wav", today()).expect("deleted");
+        let bytes = delete(root.path(), "2030/01/07/a.wav", today()).expect("deleted");
+        assert_eq!(bytes, 10, "both files");
         assert!(!root.path().join("2030/01").exists());
         assert!(root.path().join("2030/02/01/b.wav").exists());
     }

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::folder::{Folder, Kind};
 use crate::media::{Fault, Samples, Sealed};
-pub use room::{ENOUGH_FREE, LEAST_FREE};
+pub use room::{ENOUGH_FREE, LEAST_FREE, Room, watch};
 pub use writers::Writers;
 
 /// Left is the customer, right our side.
@@ -82,6 +82,11 @@ impl Wav {
         }
         self.appended += 2 * pcm.len() as u64;
         Ok(())
+    }
+
+    /// Of the file.
+    fn bytes(&self) -> u64 {
+        if self.fresh && self.flushed == 0 { 0 } else { HEADER as u64 + self.flushed }
     }
 
     /// Of each side, in the file.

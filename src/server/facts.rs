@@ -1,6 +1,7 @@
 //! The switch's facts as lines of the log. What begins with `security` keeps its form: other programs read it.
 
 use crate::switch::log::Fact;
+use crate::switch::storage::{Level, Space};
 
 pub(super) fn write(fact: &Fact) {
     match fact {
@@ -59,6 +60,20 @@ pub(super) fn write(fact: &Fact) {
         }
         Fact::RecordingAlarm { call, alarm, is_raised: false } => {
             tracing::info!(event = "recording_alarm_over", %call, alarm = alarm.as_str());
+        }
+        Fact::Storage { level, space: Space { used, left }, lasts } => {
+            let hours = lasts.map(|lasts| lasts.as_secs() / 3_600);
+            match level {
+                Level::Enough => {
+                    tracing::info!(event = "storage", level = level.as_str(), used, left, hours);
+                }
+                Level::Low => {
+                    tracing::warn!(event = "storage", level = level.as_str(), used, left, hours);
+                }
+                Level::Full => {
+                    tracing::error!(event = "storage", level = level.as_str(), used, left, hours);
+                }
+            }
         }
         Fact::PurgeFailed { recording, cause } => {
             tracing::error!(event = "purge_failed", %recording, %cause);

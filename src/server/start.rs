@@ -24,6 +24,7 @@ use crate::io::relay::Media;
 use crate::io::resolver::Resolver;
 use crate::io::sockets::{self, Limits, Sockets};
 use crate::io::store::{Opened, Store};
+use crate::io::wav::{self, Room};
 use crate::media::prompt::Library;
 use crate::switch::Switch;
 use crate::switch::number;
@@ -56,18 +57,24 @@ pub(super) fn start(options: Options) -> Result<Running, StartError> {
     let control = Control::bind(&state).map_err(StartError::Control)?;
 
     let (tell, news) = mpsc::channel(NEWS);
+    let kept = store.kept().map_err(StartError::Store)?;
+    let room = Room::open(&recordings, settings.storage.quota, kept).map_err(StartError::System)?;
+    let room = Arc::new(room);
     let purger = {
-        let tell = tell.clone();
-        Purger::start(recordings.clone(), state.clone(), clock.clone(), move |report| {
+        let (tell, room) = (tell.clone(), Arc::clone(&room));
+        Purger::start(recordings.clone(), state.clone(), room, clock.clone(), move |report| {
             // The switch has ended: the next start asks again.
             let _ = tell.blocking_send(News::Purge(report));
         })
         .map_err(StartError::System)?
     };
+    let watcher = tell.clone();
+    wav::watch(Arc::clone(&room), move |space| watcher.blocking_send(News::Storage(space)).is_ok())
+        .map_err(StartError::System)?;
     let (sounds, heard) = mpsc::channel(NEWS);
     let workers = workers.or_else(|| std::thread::available_parallelism().ok());
     let workers = workers.map_or(1, NonZeroUsize::get);
-    let media = Media::start(&settings.rtp, workers, library, recordings.clone(), sounds)
+    let media = Media::start(&settings.rtp, workers, library, room, sounds)
         .map_err(|error| StartError::Media(error.to_string()))?;
     let journal = store
         .start(move |report| {

@@ -1,5 +1,6 @@
 //! The event loop: inputs in, outputs out, in batches, on one task.
 
+use crate::switch::storage::Space;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +42,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 pub(super) enum News {
     Store(Report),
     Purge(purge::Report),
+    Storage(Space),
 }
 
 /// Everything that the task owns.
@@ -219,6 +221,7 @@ impl Turn {
                 News::Purge(purge::Report::Done(Outcome::Failed(recording, cause))) => {
                     Input::PurgeFailed(recording, cause)
                 }
+                News::Storage(space) => Input::Storage(space),
                 News::Purge(purge::Report::Adopted(Adopted { recording, sealed, at })) => {
                     Input::Adopted(recording, sealed, at)
                 }

@@ -79,6 +79,9 @@ impl Switch {
                     Reply::NotFound { what: format!("there is no agent {agent:?}") }
                 }
             }
+            Request::StorageShow => {
+                Reply::Storage { storage: self.storage.row(now.instant, &self.settings.storage) }
+            }
             Request::ForwardingShow { user } => self.forwarding_of(&user),
             Request::ForwardingSet { user, to, after } => self.forward(now, &user, to, after),
             Request::DoNotDisturb { user, on } => self.said(now, &user, Change::Undisturbed(on)),

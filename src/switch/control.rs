@@ -57,6 +57,8 @@ pub enum Request {
         /// `available`, `break` or `logout`.
         status: AgentChange,
     },
+    /// How much room recordings have.
+    StorageShow,
     /// What becomes of a user's calls.
     ForwardingShow {
         /// Their extension.
@@ -120,6 +122,11 @@ pub enum AgentChange {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum Reply {
+    /// See [`Request::StorageShow`].
+    Storage {
+        /// `None` before the first look.
+        storage: Option<StorageRow>,
+    },
     /// Done.
     Done,
     /// No such call, agent, recording; in a sentence.
@@ -239,6 +246,17 @@ pub struct CallRow {
     /// Of one call that was asked for; none in a list.
     #[serde(default)]
     pub legs: Vec<LegRow>,
+}
+
+/// The room for recordings, in bytes, and how many seconds it lasts at the pace of the last day.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are those of the table")]
+pub struct StorageRow {
+    /// `enough`, `low` or `full`.
+    pub level: String,
+    pub used: u64,
+    pub left: u64,
+    pub lasts: Option<u64>,
 }
 
 /// What went through a leg's media; `far_` is what the far side says of what it was sent.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::assurance::Alarm;
 use super::journal::CallId;
 use super::number::Country;
+use super::storage::{Level, Space};
 use crate::media::RecordingId;
 use crate::wire::sip::message::Status;
 
@@ -143,6 +144,15 @@ pub enum Fact {
         alarm: Alarm,
         /// Or else it is over.
         is_raised: bool,
+    },
+    /// The room for recordings is low or used up, or there is enough again.
+    Storage {
+        /// How much there is, in a word.
+        level: Level,
+        /// In bytes.
+        space: Space,
+        /// How long it lasts, if that is known.
+        lasts: Option<Duration>,
     },
     /// A recording could not be deleted although its time is over.
     PurgeFailed {

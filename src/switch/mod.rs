@@ -34,6 +34,7 @@ mod registrar;
 pub mod retention;
 pub mod routing;
 pub mod settings;
+pub mod storage;
 pub mod subscriptions;
 mod transfers;
 mod trunk;
@@ -66,6 +67,7 @@ use queue::Queues;
 use registrar::Registrar;
 use retention::Retention;
 use settings::Settings;
+use storage::Storage;
 use subscriptions::Subscriptions;
 use trunk::{Means, Trunks};
 use watch::Watch;
@@ -103,6 +105,8 @@ pub enum Input<'a> {
     PurgeFailed(RecordingId, String),
     /// What was left of a failed recording is whole now; its audio ends there.
     Adopted(RecordingId, media::Sealed, Utc),
+    /// How much room recordings have.
+    Storage(storage::Space),
     /// The journal is too far behind to take in new calls: they are put off.
     JournalBehind,
     /// It is not any more.
@@ -159,6 +163,7 @@ pub struct Switch {
     agents: Agents,
     queues: Queues,
     parking: Parking,
+    storage: Storage,
     last_callers: LastCallers,
     retention: Retention,
     subscriptions: Subscriptions,
@@ -239,6 +244,7 @@ impl Switch {
             agents,
             queues: Queues::default(),
             parking: Parking::default(),
+            storage: Storage::default(),
             last_callers: LastCallers::default(),
             retention,
             subscriptions,
@@ -273,6 +279,12 @@ impl Switch {
             }
             Input::Adopted(recording, sealed, at) => {
                 self.outbox.store(Entry::Sealed { recording, sealed, at });
+            }
+            Input::Storage(space) => {
+                let told = self.storage.look(now.instant, space, &self.settings.storage);
+                if let Some(fact) = told {
+                    self.outbox.log(fact);
+                }
             }
             Input::JournalBehind => self.endpoint.put_off_calls(),
             Input::JournalCaughtUp => self.endpoint.take_calls(),

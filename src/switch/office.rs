@@ -136,6 +136,7 @@ pub(super) fn settings() -> Settings {
         park: None,
         features: Vec::new(),
         dns: super::settings::Dns::default(),
+        storage: super::settings::Storage::default(),
         longest_recording: Duration::from_secs(12 * 3_600),
     }
 }

@@ -2,6 +2,8 @@
 
 mod silence;
 
+use super::settings::{ConsentMode, WhenFull};
+use super::storage::Level;
 use std::time::Duration;
 
 use super::call::{Call, Caller, LegId, Party};
@@ -317,6 +319,13 @@ impl Switch {
         }
         if self.calls.len() >= self.settings.calls && !plan.emergency {
             return Err(No::of(503, "too many calls"));
+        }
+        if plan.consent != ConsentMode::Never
+            && !plan.emergency
+            && self.settings.storage.when_full != WhenFull::Continue
+            && self.storage.level(&self.settings.storage) == Level::Full
+        {
+            return Err(No::of(503, "no room for recordings"));
         }
         let id = CallId(self.keys.id(now.utc, self.ids.long()));
         self.admit(now, id, &caller.party, &plan)?;

@@ -66,6 +66,8 @@ pub struct Settings {
     pub retention: BTreeMap<String, RetentionPolicy>,
     /// How often the retention job runs.
     pub retention_every: Duration,
+    /// How much room recordings have, and what becomes of calls when there is none.
+    pub storage: Storage,
     /// A recording is sealed at this length, and another one goes on.
     pub longest_recording: Duration,
     /// Prompts by language, then name.
@@ -105,6 +107,34 @@ pub enum EarlyMedia {
     Ring,
     /// Our ringback tone, announced by a 183.
     Tone,
+}
+
+/// The room for recordings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Storage {
+    /// They may take so many bytes; `None`: the disk, but for what the database needs.
+    pub quota: Option<u64>,
+    /// With less than so many percent left, it is said.
+    pub low: u8,
+    /// What becomes of calls that should be recorded when there is no room.
+    pub when_full: WhenFull,
+}
+
+impl Default for Storage {
+    fn default() -> Storage {
+        Storage { quota: None, low: 10, when_full: WhenFull::Continue }
+    }
+}
+
+/// See [`Storage::when_full`]; an alarm is raised in any case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhenFull {
+    /// They are served.
+    Continue,
+    /// New ones are refused with 503.
+    Refuse,
+    /// And those that are up are hung up before anything of them is lost.
+    HangUp,
 }
 
 /// Numbers to transfer a call to, where it waits until somebody fetches it.

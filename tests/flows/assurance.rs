@@ -2,6 +2,7 @@
 //! its recording.
 
 use tonspur::switch::control::{Reply, Request};
+use tonspur::switch::settings::WhenFull;
 
 use crate::lab::{Lab, Party, Trouble, ms, secs};
 
@@ -113,6 +114,50 @@ fn a_journal_that_does_not_let_audio_reach_the_disk_is_an_alarm_too() {
     assert!(alarms(&lab).is_empty());
     caller.hangs_up();
     bob.is_hung_up();
+}
+
+#[test]
+fn without_room_calls_are_served_or_refused_or_end_before_anything_is_lost() {
+    for (when_full, refuses, hangs_up) in [
+        (WhenFull::Continue, false, false),
+        (WhenFull::Refuse, true, false),
+        (WhenFull::HangUp, true, true),
+    ] {
+        let lab = Lab::with(|settings| settings.storage.when_full = when_full);
+        let (caller, bob) = recorded(&lab);
+        lab.talk(secs(3));
+        lab.fails(Trouble::Disk);
+        lab.has_room(1_000, 0);
+        let (other, alice) = (lab.carrier("north"), lab.agent("alice"));
+        if refuses {
+            other.invites(SUPPORT).expects("503");
+        } else {
+            other.invites(SUPPORT).expects("200 OK").acks().hangs_up();
+        }
+        // What is not recorded anyway is served in any case.
+        other.invites(BOB_UNRECORDED);
+        bob.rings(ms(100)).replies(486, "Busy Here").expects("ACK");
+        other.expects("486");
+        lab.talk(secs(10));
+        assert_eq!(alarms(&lab).len(), usize::from(!hangs_up), "{when_full:?}");
+        lab.mends(Trouble::Disk);
+        lab.has_room(0, 1_000);
+        if hangs_up {
+            caller.is_hung_up();
+            let cause = lab.cdrs()[0].end_cause.clone();
+            assert_eq!(cause.as_deref(), Some("its recording could not be kept"));
+        } else {
+            caller.hangs_up();
+        }
+        bob.is_hung_up();
+        lab.advance(secs(20));
+        other.invites(SUPPORT).expects("200 OK").acks().hangs_up();
+        lab.settles();
+        let recording = &lab.recordings()[0];
+        let whole = if hangs_up { 9.0..11.0 } else { 12.5..13.5 };
+        assert!(whole.contains(&recording.seconds()), "{} s", recording.seconds());
+        drop(alice);
+    }
 }
 
 #[test]

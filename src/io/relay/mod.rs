@@ -6,10 +6,10 @@
 mod ports;
 mod worker;
 
+use crate::io::wav::Room;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
@@ -112,11 +112,11 @@ impl Media {
         rtp: &Rtp,
         workers: usize,
         library: Library,
-        recordings: PathBuf,
+        room: Arc<Room>,
         events: tokio::sync::mpsc::Sender<Event>,
     ) -> io::Result<Media> {
         let library = Arc::new(library);
-        let writers = Writers::start(recordings, WRITERS, events.clone())?;
+        let writers = Writers::start(room, WRITERS, events.clone())?;
         let (free, closed) = channel();
         let mut started = Vec::new();
         let mut threads = Vec::new();

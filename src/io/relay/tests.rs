@@ -30,7 +30,8 @@ impl Node {
         let (sender, events) = channel(4);
         let recordings = tempfile::tempdir().expect("a temporary folder");
         let folder = recordings.path().to_owned();
-        let media = Media::start(&rtp, workers, library, folder, sender).expect("threads");
+        let room = Room::open(&folder, None, 0).expect("opens");
+        let media = Media::start(&rtp, workers, library, Arc::new(room), sender).expect("threads");
         Node { media, events, host, recordings }
     }
 

@@ -92,6 +92,16 @@ impl Store {
         Ok(Opened { store: Store { connection, path, reserve, lock }, memory, interrupted, copy })
     }
 
+    /// Bytes of all recordings that are kept.
+    pub fn kept(&self) -> Result<u64, Error> {
+        let query = "SELECT coalesce(sum(bytes), 0) FROM recordings WHERE purged_at IS NULL";
+        let kept: i64 = self
+            .connection
+            .query_row(query, [], |row| row.get(0))
+            .map_err(Error::sql(&self.path))?;
+        Ok(u64::try_from(kept).unwrap_or(0))
+    }
+
     /// Commits these, at once.
     pub fn write(&mut self, entries: &[Entry]) -> Result<(), Error> {
         let written = self.commit(entries.iter());

@@ -3,12 +3,11 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::room::Room;
+use super::room::{Lack, Room};
 use super::writing::Ended;
 use super::{Wav, split};
-use crate::io::folder::Folder;
 use crate::media::{Event, Fault, Packets, RecordingId, Sealed};
 
 /// What is done away from the threads that write, because it may take its time.
@@ -19,8 +18,7 @@ pub(super) enum Job {
 
 /// The recordings folder as its writers see it. Folders are made without waiting for the disk: the seal does.
 pub(super) struct Archive {
-    root: Folder,
-    room: Room,
+    room: Arc<Room>,
     /// Counts files whose folder was made for them.
     made: AtomicU64,
     /// The folder whose way from the root is on the disk, and the count by then.
@@ -28,18 +26,22 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    pub(super) fn new(root: Folder) -> Archive {
-        let room = Room::default();
-        Archive { root, room, made: AtomicU64::new(1), secured: Mutex::default() }
+    pub(super) fn new(room: Arc<Room>) -> Archive {
+        Archive { room, made: AtomicU64::new(1), secured: Mutex::default() }
     }
 
     /// Whether recordings may be written now.
-    pub(super) fn has_room(&self) -> bool {
-        self.room.is_left_at(&self.root)
+    pub(super) fn has_room(&self) -> Result<(), Lack> {
+        self.room.is_left()
+    }
+
+    /// So much was written.
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.room.wrote(bytes);
     }
 
     pub(super) fn create(&self, path: &str) -> io::Result<Wav> {
-        let (wav, made) = Wav::create(&self.root, path)?;
+        let (wav, made) = Wav::create(self.room.root(), path)?;
         if made {
             self.made.fetch_add(1, Ordering::Relaxed);
         }
@@ -48,11 +50,11 @@ impl Archive {
 
     /// What is wrong with a file that is being written; what cannot be told is not.
     pub(super) fn fault(&self, path: &str, wav: &Wav) -> Option<Fault> {
-        wav.fault(&self.root, path).unwrap_or(None)
+        wav.fault(self.room.root(), path).unwrap_or(None)
     }
 
     fn seal(&self, path: &str, wav: Wav, ended: Ended) -> io::Result<Sealed> {
-        let sealed = wav.seal(&self.root, path)?.sealed();
+        let sealed = wav.seal(self.room.root(), path)?.sealed();
         self.secure(path)?;
         let Ended { silences, gaps, packets } = ended;
         Ok(Sealed { silences, gaps, packets: Some(packets), ..sealed })
@@ -64,7 +66,7 @@ impl Archive {
         let made = self.made.load(Ordering::Relaxed);
         let mut secured = self.secured.lock().unwrap_or_else(PoisonError::into_inner);
         if secured.1 < made || secured.0 != folders {
-            self.root.sync_way(folders)?;
+            self.room.root().sync_way(folders)?;
             *secured = (folders.to_owned(), made);
         }
         Ok(())

@@ -25,6 +25,10 @@ impl Place {
         Folder::open(self.0.path()).expect("opens")
     }
 
+    fn room(&self) -> Arc<Room> {
+        Arc::new(Room::open(self.0.path(), None, 0).expect("opens"))
+    }
+
     fn part(&self) -> PathBuf {
         self.0.path().join(part(PATH))
     }
@@ -94,7 +98,7 @@ fn a_file_that_is_gone_replaced_or_cut_is_noticed_while_it_is_written() {
 fn how_far_a_recording_has_come_is_told_while_it_goes_on() {
     let place = Place::new();
     let (sender, mut events) = tokio::sync::mpsc::channel(64);
-    let writers = Writers::start(place.0.path().to_owned(), 1, sender).expect("started");
+    let writers = Writers::start(place.room(), 1, sender).expect("started");
     let recording = RecordingId(1);
     let (mut into, listener) = tap::tap(Samples(16_000));
     let start = Instant::now();
@@ -200,8 +204,13 @@ impl Desk {
     /// The conversation began in the past, so that nothing need be waited for.
     fn since(past: Duration) -> Desk {
         let place = Place::new();
+        let room = place.room();
+        Desk::at(place, room, past)
+    }
+
+    fn at(place: Place, room: Arc<Room>, past: Duration) -> Desk {
         let (told, events) = tokio::sync::mpsc::channel(8);
-        let writers = Writers::start(place.0.path().to_owned(), WRITERS, told).expect("started");
+        let writers = Writers::start(room, WRITERS, told).expect("started");
         let (tap, listener) = tap::tap(Samples(400_000));
         let start = Instant::now() - past;
         writers.begin(RECORDING, listener, start);

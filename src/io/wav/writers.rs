@@ -7,16 +7,15 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::listening::{Listening, Order};
+use super::room::Room;
 use super::sealing::{self, Archive};
 use super::writing::Writing;
-use crate::io::folder::Folder;
 use crate::media::tap::Listener;
 use crate::media::{Event, RecordingId, Silence};
 
@@ -36,13 +35,13 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Starts `writers` (at least one) that write below `recordings`. `Written`, `Sealed` and `RecordingFailed` are told to `events`.
+    /// Starts `writers` (at least one) that write where there is `room`. `Written`, `Sealed` and `RecordingFailed` are told to `events`.
     pub fn start(
-        recordings: PathBuf,
+        room: Arc<Room>,
         writers: usize,
         events: tokio::sync::mpsc::Sender<Event>,
     ) -> io::Result<Writers> {
-        let archive = Arc::new(Archive::new(Folder::open(&recordings)?));
+        let archive = Arc::new(Archive::new(room));
         let (life, alive) = mpsc::channel();
         let (jobs, queue) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));

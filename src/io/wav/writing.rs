@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::room;
+use super::room::Lack;
 use super::sealing::{Archive, Job};
 use super::waiting::Waiting;
 use super::{PIECE, Wav};
@@ -156,7 +156,11 @@ impl Writing {
 
     fn end(&mut self, recording: RecordingId, ended: Ended) {
         let Some(mut sheet) = self.sheets.remove(&recording) else { return };
-        let room = self.archive.has_room();
+        // What waits goes beyond the quota, half a minute at most: it has been said.
+        let room = match self.archive.has_room() {
+            Err(Lack::Quota) if sheet.wav.is_some() => Ok(()),
+            room => room,
+        };
         let written = sheet.write_if(room, &self.archive, &mut self.pcm);
         sheet.trouble.tell(recording, &written, Instant::now());
         self.hand_over(match (written, sheet.wav) {
@@ -176,8 +180,17 @@ impl Writing {
 }
 
 impl Sheet {
-    fn write_if(&mut self, room: bool, archive: &Archive, pcm: &mut Vec<i16>) -> io::Result<()> {
-        if room { self.write(archive, pcm) } else { Err(room::full()) }
+    fn write_if(
+        &mut self,
+        room: Result<(), Lack>,
+        archive: &Archive,
+        pcm: &mut Vec<i16>,
+    ) -> io::Result<()> {
+        room?;
+        let before = self.wav.as_ref().map_or(0, Wav::bytes);
+        let written = self.write(archive, pcm);
+        archive.wrote(self.wav.as_ref().map_or(0, Wav::bytes) - before);
+        written
     }
 
     /// Everything that waits is in the file, and its header says so. After an error all of it is still there for the next try.

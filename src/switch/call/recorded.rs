@@ -4,12 +4,12 @@ use super::desk::Desk;
 use super::leg::{Leg, LegId};
 use super::{Call, Stage};
 use crate::media::{PortId, Progress, RecordingId, Sealed};
-use crate::switch::assurance::Change;
+use crate::switch::assurance::{Alarm, Change};
 use crate::switch::consent::{self, RecordingPermit, Talker};
 use crate::switch::journal::{Entry, EntryId};
 use crate::switch::log::Fact;
 use crate::switch::recording::Recording;
-use crate::switch::settings::{ConsentMode, Settings};
+use crate::switch::settings::{ConsentMode, Settings, WhenFull};
 
 impl Call {
     /// Brings the recording in line with who talks: begins it, pauses it, or goes on with it; notes why there is none.
@@ -105,9 +105,14 @@ impl Call {
         self.tell_alarms(desk, changes.unwrap_or_default());
     }
 
-    fn tell_alarms(&self, desk: &mut Desk<'_>, changes: Vec<Change>) {
+    fn tell_alarms(&mut self, desk: &mut Desk<'_>, changes: Vec<Change>) {
         for Change { alarm, is_raised } in changes {
             desk.outbox.log(Fact::RecordingAlarm { call: self.id, alarm, is_raised });
+            if (alarm, is_raised) == (Alarm::Stalled, true)
+                && desk.settings.storage.when_full == WhenFull::HangUp
+            {
+                self.finish(desk, "its recording could not be kept", None);
+            }
         }
     }
 

@@ -22,9 +22,11 @@ use outside::Mood;
 pub(crate) use party::Party;
 use tapes::{End, Tape};
 pub(crate) use text::{as_method, with_headers, with_sdp, without_body};
+use tonspur::switch::Input;
 use tonspur::switch::control::{AgentChange, Reply, Request, TrunkRow};
 use tonspur::switch::journal::{Cdr, Entry};
 use tonspur::switch::settings::Settings;
+use tonspur::switch::storage::Space;
 use tonspur::wire::sip::locating::{Kind, Records};
 use world::World;
 
@@ -113,6 +115,11 @@ impl Lab {
     /// How often DNS was asked so far.
     pub(crate) fn questions(&self) -> usize {
         self.world.borrow().outside.asked.len()
+    }
+
+    /// Recordings take so many bytes, and may take so many more.
+    pub(crate) fn has_room(&self, used: u64, left: u64) {
+        self.world.borrow_mut().handle(Input::Storage(Space { used, left }));
     }
 
     /// Nobody listens at that address any more; the machine says so.

@@ -7,6 +7,7 @@ use std::sync::{Condvar, MutexGuard, PoisonError};
 use super::*;
 use crate::io::store::RESERVED;
 use crate::io::wav::waiting::MOST;
+use crate::switch::storage::Space;
 
 /// What becomes of writes to a file.
 enum Trouble {
@@ -61,16 +62,20 @@ pub(in crate::io::wav) fn free(root: &Folder) -> Option<u64> {
 }
 
 /// A disk with so much room, until it is dropped.
-struct Disk(u64);
+pub(in crate::io::wav) struct Disk(u64);
 
 impl Disk {
     fn with(place: &Place, free: u64) -> Disk {
-        let disk = Disk(std::fs::metadata(place.0.path()).expect("there").ino());
+        Disk::of(place.0.path(), free)
+    }
+
+    pub(in crate::io::wav) fn of(place: &Path, free: u64) -> Disk {
+        let disk = Disk(std::fs::metadata(place).expect("there").ino());
         disk.has(free);
         disk
     }
 
-    fn has(&self, free: u64) {
+    pub(in crate::io::wav) fn has(&self, free: u64) {
         disks().insert(self.0, (free, 0));
     }
 
@@ -281,4 +286,35 @@ fn the_end_does_not_wait_for_a_disk_that_hangs() {
     writers.stop();
     assert!(started.elapsed() < PATIENCE / 2);
     assert!(read(&place.part()).expect("opens")[0].len() >= 50 * 160);
+}
+
+#[test]
+fn at_their_quota_recordings_begin_no_more_and_those_that_go_on_end_whole() {
+    let place = Place::new();
+    let room = Arc::new(Room::open(place.0.path(), Some(100_000), 70_000).expect("opens"));
+    let mut desk = Desk::at(place, Arc::clone(&room), Duration::from_secs(10));
+    desk.writers.record(RECORDING, PATH.to_owned());
+    // What is written at a time is more than the quota has left: then no more.
+    let started = Instant::now();
+    while room.space().left > 0 {
+        assert!(started.elapsed() < PATIENCE, "silence is written too");
+        std::thread::yield_now();
+    }
+    // Another one is not begun, and what was said in this one is whole.
+    let other = RecordingId(RECORDING.0 + WRITERS as u64);
+    let (_tap, listener) = tap::tap(Samples(1_600));
+    desk.writers.begin(other, listener, Instant::now());
+    desk.writers.record(other, "2030/01/08/other.wav".to_owned());
+    desk.writers.seal(other, Instant::now());
+    let Event::RecordingFailed { recording, cause } = desk.waits() else { panic!("failed") };
+    assert_eq!(recording, other);
+    assert!(cause.contains("quota"), "{cause}");
+    let at = desk.start + Duration::from_secs(20);
+    desk.writers.seal(RECORDING, at.max(Instant::now()));
+    let Event::Sealed { sealed, .. } = desk.waits() else { panic!("sealed") };
+    assert!(sealed.gaps.is_empty() && sealed.length >= Samples(160_000), "{sealed:?}");
+    assert_eq!(room.space().used, 70_000 + sealed.bytes);
+    room.deleted(70_000 + sealed.bytes);
+    assert_eq!(room.space(), Space { used: 0, left: 100_000 });
+    desk.stops();
 }
