@@ -5,15 +5,18 @@ mod acting;
 mod admin;
 mod agent;
 pub mod assurance;
+mod boundary;
 mod call;
 pub mod consent;
 pub mod control;
 pub mod dialing;
 mod diverting;
+mod farewells;
 pub mod feature;
 pub mod forwarding;
 mod gate;
 pub mod headers;
+mod heard;
 pub mod hours;
 pub mod identity;
 pub mod journal;
@@ -44,20 +47,19 @@ pub mod wish;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::media::{self, RecordingId};
-use crate::utc::Utc;
-use crate::wire::flow::{self, Datagram, Flow, Transmit};
+use crate::media::RecordingId;
+use crate::wire::flow::{self, Flow};
 use crate::wire::sip::auth::Guard;
-use crate::wire::sip::dialog::Dialog;
 use crate::wire::sip::endpoint::{self, ClientId, Endpoint};
 use crate::wire::sip::ids::Ids;
-use crate::wire::sip::locating::{Question, Resolution};
-use crate::wire::sip::message::{Message, Method, Status};
-use crate::wire::sip::uri::Uri;
+use crate::wire::sip::locating::Resolution;
+use crate::wire::sip::message::{Method, Status};
 use agent::Agents;
+pub use boundary::{Input, Now, Output};
 use call::Call;
 use call::desk::{Keys, News};
 use dialing::Ledger;
+use farewells::farewells;
 use forwarding::Forwarding;
 use gate::Gate;
 use journal::{CallId, Entry, EntryId, Memory};
@@ -73,78 +75,8 @@ use trunk::{Means, Trunks};
 use watch::Watch;
 use wish::LastCallers;
 
-/// This moment, twice: for timers and for records. They are taken together; neither can be computed from the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Now {
-    /// Monotonic: timers.
-    pub instant: Instant,
-    /// The calendar: records.
-    pub utc: Utc,
-}
-
-/// Everything that can happen to the switch.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// `deadline` has come.
-    Timeout,
-    /// A SIP message arrived.
-    Datagram(Datagram<'a>),
-    /// A connection ended or an address cannot be reached.
-    Flow(flow::Event),
-    /// The answer to `Resolve`, or that there is none.
-    Resolved(Resolution),
-    /// News of ports, prompts, digits, recordings.
-    Media(media::Event),
-    /// This entry, and every one before it, is committed.
-    Stored(journal::EntryId),
-    /// The answer to `Find`.
-    Found(retention::Page),
-    /// The file of a purge order is gone (or was gone already).
-    Purged(RecordingId),
-    /// It could not be deleted.
-    PurgeFailed(RecordingId, String),
-    /// What was left of a failed recording is whole now; its audio ends there.
-    Adopted(RecordingId, media::Sealed, Utc),
-    /// How much room recordings have.
-    Storage(storage::Space),
-    /// The journal is too far behind to take in new calls: they are put off.
-    JournalBehind,
-    /// It is not any more.
-    JournalCaughtUp,
-    /// An admin asks.
-    Control(control::RequestId, control::Request),
-}
-
-/// Everything the switch can ask for.
-#[derive(Debug)]
-pub enum Output {
-    /// Send a SIP message.
-    Transmit(Transmit),
-    /// Close this stream once what was sent is out.
-    Close(Flow),
-    /// Ask DNS; answered by `Resolved` within [`settings::Dns::timeout`].
-    Resolve(Question),
-    /// Tell the media side.
-    Media(media::Command),
-    /// Write to the journal; answered by `Stored`, in order.
-    Store(journal::EntryId, journal::Entry),
-    /// Look something up; answered by `Found`.
-    Find(retention::Query),
-    /// Delete a recording's audio; answered by `Purged` or `PurgeFailed`.
-    Purge(retention::PurgeOrder),
-    /// Write a line to the log.
-    Log(log::Fact),
-    /// Answer an admin.
-    Reply(control::RequestId, control::Reply),
-    /// Every call has ended and every recording is sealed: the process may end (only after [`control::Request::Stop`]).
-    Stopped,
-}
-
 /// A nonce may be used for so many requests.
 const NONCE_USES: u32 = 1_000;
-
-/// More requests than anybody sends in an early dialog: a gap in CSeq is no error, a number used before is (RFC 3261 §12.2.2).
-const SENT_EARLY: u32 = 1_000;
 
 /// The softswitch, without a clock or a socket: [`Switch::handle`] takes what happened, [`Switch::poll`] gives what is to be done.
 #[derive(Debug)]
@@ -269,7 +201,7 @@ impl Switch {
             Input::Datagram(datagram) => self.endpoint.receive(now.instant, datagram),
             Input::Flow(event) => self.flow(now, event),
             Input::Resolved(resolution) => self.resolved(now, resolution),
-            Input::Media(event) => self.media(now, event),
+            Input::Media(event) => self.heard(now, event),
             Input::Stored(entry) => self.stored(now, entry),
             Input::Found(page) => self.retention.found(now, page),
             Input::Purged(recording) => self.retention.purged(now, recording),
@@ -386,49 +318,6 @@ impl Switch {
                 call.scheduled = None;
                 call.timeout(desk);
             });
-        }
-    }
-
-    fn media(&mut self, now: Now, event: media::Event) {
-        use media::Event;
-        match event {
-            Event::Opened { port, rtp } => {
-                self.at_port(now, port, |call, leg, desk| call.opened(desk, leg, rtp))
-            }
-            Event::OpenFailed { port, cause: _ } => {
-                self.at_port(now, port, |call, leg, desk| call.open_failed(desk, leg))
-            }
-            Event::Digit { port, digit } => {
-                self.at_port(now, port, |call, leg, desk| call.pressed(desk, leg, digit))
-            }
-            Event::Played { port, play } => {
-                self.at_port(now, port, |call, leg, desk| call.played(desk, leg, play))
-            }
-            Event::Silent { port } => {
-                self.at_port(now, port, |call, leg, desk| call.silent(desk, leg))
-            }
-            Event::Measured { port, statistics } => {
-                self.at_port(now, port, |call, leg, desk| call.measured(desk, leg, statistics));
-            }
-            Event::Closed { port, statistics } => {
-                self.at_port(now, port, |call, leg, desk| {
-                    call.measured(desk, leg, statistics);
-                    call.port_closed(desk, leg);
-                });
-            }
-            Event::Written { recording, progress } => {
-                self.at_recording(now, recording, |call, desk| {
-                    call.written(desk, recording, progress);
-                });
-            }
-            Event::Sealed { recording, sealed } => {
-                self.at_recording(now, recording, |call, desk| call.sealed(desk, recording, sealed))
-            }
-            Event::RecordingFailed { recording, cause } => {
-                self.at_recording(now, recording, |call, desk| {
-                    call.recording_failed(desk, recording, cause)
-                });
-            }
         }
     }
 
@@ -564,30 +453,6 @@ impl Switch {
         }
     }
 
-    /// A 2xx of one more fork, after another had the first word: acknowledged and left (RFC 3261 §13.2.2.4), whether its call still is
-    /// or not.
-    fn leave(&mut self, now: Now, client: ClientId, response: &Message, flow: Flow) {
-        let listener = self.settings.listener(flow.listener);
-        let contact = Uri::sip(None, listener.advertise);
-        let number = response.cseq().number;
-        let mut dialog = Dialog::calling(
-            response.call_id(),
-            response.from().clone(),
-            response.to().clone(),
-            response.to().uri.clone(),
-            Vec::new(),
-            flow,
-            listener.reach,
-            contact,
-            // PRACKs may have been sent in it since.
-            (number + SENT_EARLY) & 0x7fff_ffff,
-        );
-        dialog.establish(response, flow);
-        self.endpoint.acknowledge(client, dialog.flow(), dialog.ack(number));
-        let bye = dialog.request(&Method::Bye);
-        self.endpoint.request(now.instant, dialog.flow(), bye);
-    }
-
     /// A request of no call's has its final answer, or will get none.
     fn concluded(&mut self, now: Now, client: ClientId, status: Status) {
         if self.subscriptions.answered(now, client, status, &mut self.outbox) {
@@ -597,29 +462,4 @@ impl Switch {
             self.outbox.store(Entry::DialogDown { local_tag });
         }
     }
-}
-
-/// BYE to everybody who was in a call when the switch last died (their legs are gone, they should not wait for the time-out).
-fn farewells(
-    now: Now,
-    settings: &Settings,
-    dialogs: Vec<(CallId, String, crate::wire::sip::dialog::Remembered)>,
-    endpoint: &mut Endpoint,
-    outbox: &mut Outbox,
-) -> BTreeMap<ClientId, String> {
-    let mut farewells = BTreeMap::new();
-    for (_, local_tag, remembered) in dialogs {
-        let listener = settings.listeners.get(usize::from(remembered.flow.listener.0));
-        let contact = listener.map(|listener| Uri::sip(None, listener.advertise));
-        match contact.and_then(|contact| Dialog::recalled(&remembered, contact)) {
-            Some(mut dialog) => {
-                let bye = dialog.request(&Method::Bye);
-                farewells.insert(endpoint.request(now.instant, dialog.flow(), bye), local_tag);
-            }
-            None => {
-                outbox.store(Entry::DialogDown { local_tag });
-            }
-        }
-    }
-    farewells
 }
