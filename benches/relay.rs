@@ -52,6 +52,7 @@ fn remote(rtp: SocketAddr) -> Remote {
     Remote {
         rtp: Some(rtp),
         rtcp: Some(SocketAddr::new(rtp.ip(), rtp.port() + 1)),
+        rtcp_mux: false,
         sip_host: None,
         codec: Codec::Pcmu,
         payload_type: 0,

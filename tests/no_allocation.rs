@@ -26,6 +26,7 @@ fn connect(relay: &mut Relay, now: Instant, port: PortId, codec: Codec) {
     let remote = Remote {
         rtp: Some(far_side(port)),
         rtcp: Some(far_side(port)),
+        rtcp_mux: false,
         sip_host: None,
         codec,
         payload_type: codec.payload_type(),

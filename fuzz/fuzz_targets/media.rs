@@ -106,6 +106,7 @@ fuzz_target!(|steps: Vec<Step>| {
         let remote = Remote {
             rtp: Some(at),
             rtcp: Some(SocketAddr::new(at.ip(), at.port() + 1)),
+            rtcp_mux: false,
             sip_host: None,
             codec: if law { Codec::Pcma } else { Codec::Pcmu },
             payload_type: if law { 8 } else { 0 },

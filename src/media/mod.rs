@@ -89,6 +89,8 @@ pub struct Remote {
     pub rtp: Option<SocketAddr>,
     /// Their RTCP address.
     pub rtcp: Option<SocketAddr>,
+    /// RTCP goes and comes by the port of RTP (RFC 5761).
+    pub rtcp_mux: bool,
     /// Where the SIP of this leg comes from: behind NAT the phone's RTP comes from there too, whatever its SDP says.
     pub sip_host: Option<IpAddr>,
     /// The codec we send.

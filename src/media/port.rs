@@ -506,11 +506,17 @@ impl Port {
             .filter(|&to| is_sendable(to));
     }
 
+    /// Whether RTCP goes and comes by the port of RTP.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.rtcp_mux)
+    }
+
     /// To the RTCP address of the SDP, unless RTP turned out to come from another host: then only to where RTCP comes from.
     fn report_to(&self) -> Option<SocketAddr> {
         let remote = self.remote.as_ref()?;
         let signalled = remote.rtp?.ip();
         match self.latch.locked() {
+            Some(locked) if remote.rtcp_mux => Some(locked),
             Some(locked) if locked.ip() != signalled => self.rtcp_from,
             Some(_) | None => remote.rtcp,
         }

@@ -10,6 +10,7 @@ use super::prompt::{Library, Playing};
 use super::schedule::{Errand, Schedule};
 use super::tap::{Frame, Side, Tap};
 use super::{Command, Event, PortId, RecordingId};
+use crate::wire::rtp::rtcp;
 
 /// Which of a port's two sockets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -197,6 +198,10 @@ impl Relay {
     ) -> Option<Send> {
         let port = self.ports.get_mut(place.0)?.as_mut()?;
         match component {
+            Component::Rtp if port.is_multiplexed() && rtcp::is_rtcp(packet) => {
+                port.hear_report(now, from, packet);
+                return None;
+            }
             Component::Rtp => {}
             Component::Rtcp => {
                 port.hear_report(now, from, packet);
@@ -247,7 +252,9 @@ impl Relay {
                     port.piece_due()
                 }
                 Errand::Report if port.report_at() == at => {
-                    port.report(now, &mut |to, bytes| send(Component::Rtcp, to, bytes));
+                    let component =
+                        if port.is_multiplexed() { Component::Rtp } else { Component::Rtcp };
+                    port.report(now, &mut |to, bytes| send(component, to, bytes));
                     let statistics = port.statistics(now);
                     self.events.push_back(Event::Measured { port: id, statistics });
                     Some(port.report_at())

@@ -86,6 +86,7 @@ fn remote(rtp: SocketAddr) -> Remote {
     Remote {
         rtp: Some(rtp),
         rtcp: None,
+        rtcp_mux: false,
         sip_host: None,
         codec: Codec::Pcmu,
         payload_type: 0,

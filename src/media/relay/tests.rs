@@ -80,6 +80,7 @@ impl Phone {
         Remote {
             rtp: Some(self.address),
             rtcp: Some(SocketAddr::new(self.address.ip(), self.address.port() + 1)),
+            rtcp_mux: false,
             sip_host: None,
             codec: self.codec,
             payload_type: self.codec.payload_type(),

@@ -129,6 +129,11 @@ pub struct Heard {
     pub bye: bool,
 }
 
+/// Whether a packet of a port that both share is RTCP (RFC 5761 §4).
+pub fn is_rtcp(packet: &[u8]) -> bool {
+    packet.get(1).is_some_and(|kind| (192..=223).contains(kind))
+}
+
 /// Reads a compound packet (A.2): the first must be a report, every length must fit. `None`: not RTCP. Our stream is `ours`.
 pub fn read(bytes: &[u8], ours: u32) -> Option<Heard> {
     let mut heard = Heard::default();

@@ -47,6 +47,8 @@ pub struct Stream {
     pub encodings: Vec<(u8, Encoding)>,
     /// a=rtcp (RFC 3605): the port, and the address if one is named.
     pub rtcp: Option<(u16, Option<Address>)>,
+    /// a=rtcp-mux (RFC 5761): RTCP may share the port of RTP.
+    pub rtcp_mux: bool,
 }
 
 /// What a payload type carries.
@@ -129,6 +131,8 @@ pub(super) enum Line {
         encodings: Vec<(u8, Encoding)>,
         /// As we see it.
         direction: Direction,
+        /// RTCP here too (RFC 5761).
+        rtcp_mux: bool,
     },
     /// One we do not: port 0, the rest as offered (RFC 3264 §6).
     Refused {
@@ -163,7 +167,7 @@ impl Draft {
 impl Line {
     fn write_to(&self, text: &mut String) -> fmt::Result {
         match self {
-            Line::Audio { port, encodings, direction } => {
+            Line::Audio { port, encodings, direction, rtcp_mux } => {
                 write!(text, "m=audio {port} RTP/AVP")?;
                 encodings.iter().try_for_each(|(number, _)| write!(text, " {number}"))?;
                 text.push_str("\r\n");
@@ -178,6 +182,9 @@ impl Line {
                         }
                         Encoding::Other => {}
                     }
+                }
+                if *rtcp_mux {
+                    text.push_str("a=rtcp-mux\r\n");
                 }
                 write!(text, "a=ptime:20\r\na={}\r\n", word(*direction))
             }
@@ -291,6 +298,7 @@ fn stream(media: &sdp_types::Media, everywhere: &[Address], session: Direction) 
         direction: direction(&media.attributes).unwrap_or(session),
         encodings,
         rtcp: values(&media.attributes, "rtcp").find_map(rtcp),
+        rtcp_mux: media.attributes.iter().any(|line| line.attribute == "rtcp-mux"),
     }
 }
 

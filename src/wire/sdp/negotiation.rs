@@ -61,6 +61,8 @@ pub struct Agreed {
     pub rtp: Option<SocketAddr>,
     /// Where our RTCP goes: a=rtcp (RFC 3605), else one port up.
     pub rtcp: Option<SocketAddr>,
+    /// Both sides send RTCP to the port of RTP (RFC 5761); `rtcp` is that one then.
+    pub rtcp_mux: bool,
     /// The codec we send; both G.711 laws are always received.
     pub codec: Codec,
     /// The payload type that they give `codec`: almost always [`Codec::payload_type`], but a=rtpmap may name another.
@@ -129,7 +131,13 @@ impl Session {
 
     /// Our offer, in the given direction. Version goes up by one only when the text changed.
     pub fn offer(&mut self, direction: Direction) -> Vec<u8> {
-        let audio = Line::Audio { port: self.rtp.port(), encodings: self.offerable(), direction };
+        let audio = Line::Audio {
+            port: self.rtp.port(),
+            encodings: self.offerable(),
+            direction,
+            // Where it was agreed on, it stays; it is never asked for, since some drop the call over what they do not know.
+            rtcp_mux: self.agreed.as_ref().is_some_and(|agreed| agreed.rtcp_mux),
+        };
         let mut lines = self.lines.clone();
         match lines.iter_mut().find(|line| matches!(line, Line::Audio { .. })) {
             Some(place) => *place = audio,
@@ -166,6 +174,7 @@ impl Session {
             port: self.rtp.port(),
             encodings: common.clone(),
             direction: agreed.direction,
+            rtcp_mux: agreed.rtcp_mux,
         };
         self.remember(&common);
         self.time = offer.time;
@@ -191,13 +200,15 @@ impl Session {
         {
             return Err(Refusal::Mismatch);
         }
-        let (ours, stream) = paired
+        let (ours, rtcp_mux, stream) = paired
             .into_iter()
             .find_map(|(line, stream)| match line {
-                Line::Audio { encodings, .. } => Some((encodings, stream)),
+                Line::Audio { encodings, rtcp_mux, .. } => Some((encodings, *rtcp_mux, stream)),
                 Line::Refused { .. } => None,
             })
             .ok_or(Refusal::Mismatch)?;
+        // RFC 5761 §5.1.1: only what was offered is agreed on.
+        let stream = &Stream { rtcp_mux: stream.rtcp_mux && rtcp_mux, ..stream.clone() };
         let common = self.common(stream);
         let mut agreed = self.agree(stream, &common, direction)?;
         let listed = |number: u8| ours.iter().any(|&(ours, _)| ours == number);
@@ -276,6 +287,7 @@ impl Session {
         Ok(Agreed {
             rtp: host.map(|host| SocketAddr::new(host, stream.port)),
             rtcp: host.and_then(|host| self.rtcp(stream, host)),
+            rtcp_mux: stream.rtcp_mux,
             codec,
             payload_type,
             telephone_event,
@@ -296,6 +308,7 @@ impl Session {
 
     fn rtcp(&self, stream: &Stream, host: IpAddr) -> Option<SocketAddr> {
         match stream.rtcp {
+            _ if stream.rtcp_mux => Some(SocketAddr::new(host, stream.port)),
             Some((0, _)) => None,
             Some((port, named)) => {
                 let named = named.and_then(|address| self.reachable(address));

@@ -45,6 +45,7 @@ fn command() -> impl Strategy<Value = Command> {
             remote: Remote {
                 rtp: (host != 3 || mu).then_some(address(host, 4_000)),
                 rtcp: Some(address(host, 4_001)),
+                rtcp_mux: false,
                 sip_host: None,
                 codec: if mu { Codec::Pcmu } else { Codec::Pcma },
                 payload_type: if mu { 0 } else { 8 },

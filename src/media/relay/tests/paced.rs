@@ -385,6 +385,39 @@ fn what_they_say_of_our_stream_is_told_with_the_way_there_and_back() {
 }
 
 #[test]
+fn reports_share_the_port_of_rtp_where_that_was_agreed() {
+    for rtcp_mux in [true, false] {
+        let (mut room, mut a, _) = Room::bridged(Phone::new(A), Phone::new(B));
+        room.connects(A, Remote { rtcp_mux, ..a.remote() });
+        a.says(&mut room, 1);
+        let mut space = [0; rtcp::LONGEST];
+        let sender = rtcp::Sender {
+            ntp: rtcp::Ntp(0x1_2345_6789_abcd),
+            timestamp: 0,
+            packets: 1,
+            octets: 160,
+        };
+        let length = rtcp::write(&mut space, a.ssrc, 1, Some(sender), None);
+        let report = &mut space[..length];
+        assert_eq!(room.relay.receive(room.now, A, Component::Rtp, a.address, report), None);
+        for _ in 0..400 {
+            a.says(&mut room, 1);
+            room.passes(PIECE);
+        }
+        let ours = room.sent.iter().find(|sent| sent.port == A).expect("a report");
+        assert!(rtcp::read(&ours.bytes, 0).is_some());
+        let (component, to) = match rtcp_mux {
+            true => (Component::Rtp, a.address),
+            false => (Component::Rtcp, a.remote().rtcp.expect("it has one")),
+        };
+        assert_eq!((ours.component, ours.to), (component, to));
+        // Theirs was heard, and is cited, or was no RTP.
+        let cited = ours.bytes[24..28] == sender.ntp.middle().to_be_bytes();
+        assert_eq!((cited, room.closes(A).refused), (rtcp_mux, u64::from(!rtcp_mux)));
+    }
+}
+
+#[test]
 fn no_silence_is_too_short_or_too_long_for_the_clock() {
     for silence in [Duration::ZERO, Duration::MAX] {
         let mut room = Room::new();

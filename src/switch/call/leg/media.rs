@@ -26,6 +26,7 @@ impl Leg {
         let remote = Remote {
             rtp: agreed.rtp,
             rtcp: agreed.rtcp,
+            rtcp_mux: agreed.rtcp_mux,
             sip_host: Some(dialog.flow().remote.ip().to_canonical()),
             codec: agreed.codec,
             payload_type: agreed.payload_type,

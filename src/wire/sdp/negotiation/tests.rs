@@ -55,6 +55,7 @@ fn an_answer_keeps_their_order_and_their_numbers() {
         Agreed {
             rtp: Some(at("192.0.2.5:5000")),
             rtcp: Some(at("192.0.2.5:5001")),
+            rtcp_mux: false,
             codec: Codec::Pcmu,
             payload_type: 0,
             telephone_event: Some(97),
@@ -233,6 +234,26 @@ fn the_hold_of_rfc_2543_sends_nothing_and_can_be_resumed() {
         ours.answer(&offer("m=audio 5000 RTP/AVP 0"), Direction::SendRecv).expect("agreed");
     assert_eq!(agreed.rtp, Some(at("192.0.2.5:5000")));
     assert_eq!(agreed.direction, Direction::SendRecv);
+}
+
+#[test]
+fn rtcp_shares_the_port_of_rtp_where_they_offer_it_and_never_where_we_did_not() {
+    let muxed = offer("m=audio 5000 RTP/AVP 0|a=rtcp:5300|a=rtcp-mux");
+    let mut ours = session();
+    let (text, agreed) = ours.answer(&muxed, Direction::SendRecv).expect("agreed");
+    assert_eq!(lines(&text, "a=rtcp"), ["a=rtcp-mux"]);
+    assert_eq!((agreed.rtcp_mux, agreed.rtcp), (true, Some(at("192.0.2.5:5000"))));
+    // It stays, unless they offer it no more.
+    assert_eq!(lines(&ours.offer(Direction::SendRecv), "a=rtcp"), ["a=rtcp-mux"]);
+    assert!(ours.conclude(&muxed).expect("agreed").rtcp_mux);
+    let plain = offer("m=audio 5000 RTP/AVP 0");
+    let (text, agreed) = ours.answer(&plain, Direction::SendRecv).expect("agreed");
+    assert!(lines(&text, "a=rtcp").is_empty() && !agreed.rtcp_mux);
+
+    let mut asking = session();
+    assert!(lines(&asking.offer(Direction::SendRecv), "a=rtcp").is_empty());
+    let agreed = asking.conclude(&muxed).expect("agreed");
+    assert_eq!((agreed.rtcp_mux, agreed.rtcp), (false, Some(at("192.0.2.5:5300"))));
 }
 
 #[test]
