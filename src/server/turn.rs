@@ -1,6 +1,5 @@
 //! The event loop: inputs in, outputs out, in batches, on one task.
 
-use crate::switch::storage::Space;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use crate::io::sockets::{Arrival, Sockets};
 use crate::io::store::{Journal, Report};
 use crate::media;
 use crate::switch::control::{Reply, Request};
+use crate::switch::storage::Space;
 use crate::switch::{Input, Output, Switch};
 use crate::wire::flow::Datagram;
 use crate::wire::sip::locating::Resolution;

@@ -2,8 +2,6 @@
 
 mod silence;
 
-use super::settings::{ConsentMode, WhenFull};
-use super::storage::Level;
 use std::time::Duration;
 
 use super::call::{Call, Caller, LegId, Party};
@@ -14,7 +12,8 @@ use super::journal::CallId;
 use super::log::Fact;
 use super::number::{self, Number};
 use super::routing::{self, Asked, Feature, Plan, Target};
-use super::settings::{self, Profile, Settings};
+use super::settings::{self, ConsentMode, Profile, Settings, WhenFull};
+use super::storage::Level;
 use super::subscriptions::ALLOW_EVENTS;
 use super::trunk::Trunks;
 use super::trunk::rate::Direction;

@@ -6,7 +6,6 @@
 mod ports;
 mod worker;
 
-use crate::io::wav::Room;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +16,7 @@ use std::time::Instant;
 
 use self::ports::Pairs;
 use self::worker::{Handover, Mailbox, Order};
-use super::wav::Writers;
+use super::wav::{Room, Writers};
 use crate::media::prompt::Library;
 use crate::media::{Command, Event, PortId, RecordingId, Samples, Statistics, tap};
 use crate::switch::settings::Rtp;
