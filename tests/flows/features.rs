@@ -1,8 +1,9 @@
 //! Feature codes: an agent's day by the keys of a phone, what users are told, the echo, and whoever called last.
 
 use tonspur::switch::control::{Reply, Request};
-use tonspur::switch::settings::{Destination, NumberPattern, Route, Settings};
 
+use crate::forwarding::outside;
+use crate::identities::calls;
 use crate::lab::{Lab, Party, assert_ladder, ms, secs};
 
 const SUPPORT: &str = "+4930555010";
@@ -126,16 +127,6 @@ fn an_echo_that_nobody_ends_is_ended_and_nobody_is_transferred_to_it() {
     lab.hangs_up_all();
 }
 
-/// Users dial out through north, as they are dialled.
-fn outside(settings: &mut Settings) {
-    for route in settings.routes.iter_mut().filter(|route| route.name == "80-out") {
-        let patterns = ["0*", "+*"].map(|text| NumberPattern::parse(text).expect("a pattern"));
-        *route =
-            Route { numbers: patterns.into(), strip: 0, prepend: String::new(), ..route.clone() };
-        route.to = Destination::Trunks(vec!["north".into()]);
-    }
-}
-
 #[test]
 fn whoever_called_last_is_called_back_as_if_dialled() {
     let lab = Lab::with(outside);
@@ -171,13 +162,7 @@ fn nobody_is_called_back_who_withholds_the_number_or_may_not_be_called() {
     let lab = Lab::with(outside);
     let (caller, bob) = (lab.carrier("north"), lab.phone("bob").registers());
     let calls_from = |from: &str| {
-        let from = from.to_owned();
-        caller.changes("INVITE", move |text| {
-            let (before, rest) = text.split_once("\r\nFrom: ").expect("From");
-            let (_, rest) = rest.split_once(";tag=").expect("a tag");
-            format!("{before}\r\nFrom: {from};tag={rest}")
-        });
-        caller.invites(BOB_DIRECTLY);
+        calls(&caller, from, "", BOB_DIRECTLY);
         bob.rings(ms(100)).replies(486, "Busy Here").expects("ACK");
         caller.expects("486");
     };

@@ -17,7 +17,7 @@ fn trusted(settings: &mut Settings) {
 }
 
 /// Calls with this From, its tag aside, and these header lines more.
-fn calls(caller: &Party, from: &str, headers: &str, number: &str) {
+pub(crate) fn calls(caller: &Party, from: &str, headers: &str, number: &str) {
     let (from, headers) = (from.to_owned(), headers.to_owned());
     caller.changes("INVITE", move |text| {
         let (before, rest) = text.split_once("\r\nFrom: ").expect("From");

@@ -160,6 +160,18 @@ fn a_disk_that_is_full_for_a_while_costs_nothing_that_memory_can_hold() {
     desk.stops();
 }
 
+/// Why another recording of the same writer finds no room.
+fn refused_another(desk: &mut Desk) -> String {
+    let other = RecordingId(RECORDING.0 + WRITERS as u64);
+    let (_tap, listener) = tap::tap(Samples(1_600));
+    desk.writers.begin(other, listener, Instant::now());
+    desk.writers.record(other, "2030/01/08/other.wav".to_owned());
+    desk.writers.seal(other, Instant::now());
+    let Event::RecordingFailed { recording, cause } = desk.waits() else { panic!("failed") };
+    assert_eq!(recording, other);
+    cause
+}
+
 #[test]
 fn what_the_store_gives_up_on_a_full_disk_is_not_eaten_by_recordings() {
     let mut desk = Desk::new();
@@ -174,13 +186,7 @@ fn what_the_store_gives_up_on_a_full_disk_is_not_eaten_by_recordings() {
     // More turns of 40 ms than the audio takes.
     disk.is_asked(30);
     // A recording that begins now is of the same writer, and finds no room either.
-    let other = RecordingId(RECORDING.0 + WRITERS as u64);
-    let (_tap, listener) = tap::tap(Samples(1_600));
-    desk.writers.begin(other, listener, Instant::now());
-    desk.writers.record(other, "2030/01/08/other.wav".to_owned());
-    desk.writers.seal(other, Instant::now());
-    let Event::RecordingFailed { recording, cause } = desk.waits() else { panic!("failed") };
-    assert_eq!(recording, other);
+    let cause = refused_another(&mut desk);
     assert!(cause.contains("the database"), "{cause}");
     assert!(!desk.place.0.path().join("2030/01/08").exists());
     let length = std::fs::metadata(desk.place.part()).expect("there").len();
@@ -301,13 +307,7 @@ fn at_their_quota_recordings_begin_no_more_and_those_that_go_on_end_whole() {
         std::thread::yield_now();
     }
     // Another one is not begun, and what was said in this one is whole.
-    let other = RecordingId(RECORDING.0 + WRITERS as u64);
-    let (_tap, listener) = tap::tap(Samples(1_600));
-    desk.writers.begin(other, listener, Instant::now());
-    desk.writers.record(other, "2030/01/08/other.wav".to_owned());
-    desk.writers.seal(other, Instant::now());
-    let Event::RecordingFailed { recording, cause } = desk.waits() else { panic!("failed") };
-    assert_eq!(recording, other);
+    let cause = refused_another(&mut desk);
     assert!(cause.contains("quota"), "{cause}");
     let at = desk.start + Duration::from_secs(20);
     desk.writers.seal(RECORDING, at.max(Instant::now()));
