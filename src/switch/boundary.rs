@@ -57,7 +57,7 @@ pub enum Output {
     Transmit(Transmit),
     /// Close this stream once what was sent is out.
     Close(Flow),
-    /// Ask DNS; answered by `Resolved` within [`settings::Dns::timeout`].
+    /// Ask DNS; answered by `Resolved` within [`super::settings::Dns::timeout`].
     Resolve(Question),
     /// Tell the media side.
     Media(media::Command),
